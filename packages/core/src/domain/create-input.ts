@@ -1,0 +1,81 @@
+/**
+ * What a caller asked for, as it came over the wire: typed, but not yet believed. `parseSpec` turns it into a
+ * `MicroVMSpec` or refuses with the field's name. Field names in errors are the wire's (`memory_in_mb`).
+ */
+export interface CreateInput {
+  readonly id: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** 0 = default */
+  readonly vcpu: number;
+  /** 0 = default */
+  readonly memoryInMb: number;
+  readonly kernel: KernelInput | undefined;
+  readonly initrd: { readonly image: string; readonly filename: string } | undefined;
+  readonly rootVolume: VolumeInput | undefined;
+  readonly additionalVolumes: readonly VolumeInput[];
+  readonly interfaces: readonly InterfaceInput[];
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Empty = the daemon's default */
+  readonly provider: string;
+  readonly allowGuestAgent: boolean;
+  /** Absent on the v1alpha1 contract */
+  readonly extension: ExtensionInput | undefined;
+}
+
+export interface KernelInput {
+  readonly image: string;
+  readonly filename: string;
+  readonly cmdline: Readonly<Record<string, string>>;
+  readonly addNetworkConfig: boolean;
+}
+
+export interface VolumeInput {
+  readonly id: string;
+  readonly isReadOnly: boolean;
+  readonly mountPoint: string | undefined;
+  readonly containerSource: string | undefined;
+  readonly virtiofsSource: string | undefined;
+  readonly partitionId: string | undefined;
+  /** undefined or 0 = default */
+  readonly sizeInMb: number | undefined;
+}
+
+export interface InterfaceInput {
+  readonly deviceId: string;
+  /** The enum's number: 0 MACVTAP, 1 TAP; others are refused */
+  readonly type: number;
+  readonly guestMac: string | undefined;
+  readonly address:
+    | {
+        readonly address: string;
+        readonly gateway: string | undefined;
+        readonly nameservers: readonly string[];
+      }
+    | undefined;
+  readonly bridgeName: string | undefined;
+}
+
+/** What `flintlock.v1` adds. */
+export interface ExtensionInput {
+  readonly command: readonly string[] | undefined;
+  readonly entrypoint: readonly string[] | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string;
+  readonly cwd: string;
+  readonly tty: boolean;
+  readonly attach: boolean;
+  readonly ports: readonly PortInput[];
+  /** "no", "always" or "" for the default */
+  readonly restart: string;
+  /** "missing", "always", "never" or "" for the default */
+  readonly pull: string;
+}
+
+export interface PortInput {
+  readonly hostIp: string;
+  /** 0 = pick a free one */
+  readonly hostPort: number;
+  readonly guestPort: number;
+  readonly protocol: string;
+}

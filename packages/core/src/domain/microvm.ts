@@ -1,0 +1,163 @@
+/**
+ * The record of one microVM: the spec is what the caller asked, the status what we last knew.
+ * Names follow the wire (`proto/types/microvm.proto`); `process`, `ports`, `boot` and `restart` are ours.
+ */
+import type { Digest, MacAddress, OciReference, Uid, UnixMs } from "./units.ts";
+
+export const PROVIDER_NAMES = ["qemu", "firecracker", "cloudhypervisor", "simulated"] as const;
+export type ProviderName = (typeof PROVIDER_NAMES)[number];
+
+export interface MicroVM {
+  readonly uid: Uid;
+  /** Caller's name; unique only together with `uid` */
+  readonly id: string;
+  readonly namespace: string;
+  readonly spec: MicroVMSpec;
+  readonly status: MicroVMStatus;
+  readonly createdAt: UnixMs;
+  readonly updatedAt: UnixMs;
+  /** The wish to delete; set once, never cleared */
+  readonly deletedAt: UnixMs | undefined;
+  /** Counts stored changes, 1 after create; the optimistic lock */
+  readonly version: number;
+}
+
+export interface MicroVMSpec {
+  readonly provider: ProviderName;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly vcpu: number;
+  readonly memoryMib: number;
+  readonly kernel: Kernel;
+  readonly initrd: BootFile | undefined;
+  /** Absent only when an initrd carries the whole system */
+  readonly rootVolume: Volume | undefined;
+  readonly additionalVolumes: readonly Volume[];
+  /** Guest order; empty means one user-mode interface */
+  readonly interfaces: readonly NetworkInterface[];
+  /** Values base64, as on the wire */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly allowGuestAgent: boolean;
+  readonly process: ProcessOverride;
+  readonly ports: readonly PortPublication[];
+  /** Which comes first when the image offers both an init system and a command */
+  readonly boot: "init-first" | "process-first";
+  /** What happens when the guest ends by itself */
+  readonly restart: "no" | "always";
+}
+
+export interface BootFile {
+  readonly image: OciReference;
+  /** Path inside the image, relative, no `..`; empty means the image's labelled default */
+  readonly filename: string;
+}
+
+export interface Kernel extends BootFile {
+  /** Added after the provider's defaults, in this order; a later key wins; empty value = bare key */
+  readonly cmdline: Readonly<Record<string, string>>;
+  readonly addNetworkConfig: boolean;
+}
+
+export type VolumeSource =
+  | { readonly kind: "image"; readonly image: OciReference }
+  | { readonly kind: "virtiofs"; readonly hostPath: string };
+
+export interface Volume {
+  readonly id: string;
+  readonly isReadOnly: boolean;
+  readonly mountPoint: string | undefined;
+  readonly source: VolumeSource;
+  readonly partitionId: string | undefined;
+  /** Filesystem size in MiB; undefined = the default, grown to fit the image */
+  readonly sizeMib: number | undefined;
+}
+
+export interface NetworkInterface {
+  /** Guest name, unique in the VM */
+  readonly deviceId: string;
+  readonly type: "tap" | "macvtap";
+  readonly guestMac: MacAddress | undefined;
+  /** Undefined means DHCP */
+  readonly address: StaticAddress | undefined;
+  /** Bridge to attach to instead of the daemon's */
+  readonly bridge: string | undefined;
+}
+
+export interface StaticAddress {
+  /** CIDR */
+  readonly address: string;
+  /** IP, without prefix */
+  readonly gateway: string | undefined;
+  readonly nameservers: readonly string[];
+}
+
+/** What runs in the guest instead of, or on top of, the image's own configuration. */
+export interface ProcessOverride {
+  /** Replaces the image's command; undefined keeps it */
+  readonly command: readonly string[] | undefined;
+  /** Replaces the image's entrypoint; an empty list removes it; undefined keeps it */
+  readonly entrypoint: readonly string[] | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string | undefined;
+  readonly cwd: string | undefined;
+  /** Gives the process a terminal */
+  readonly tty: boolean;
+  /** Keeps stdio for an attached client; otherwise output goes to the console */
+  readonly attach: boolean;
+}
+
+export interface PortPublication {
+  /** Host address to listen on */
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly guestPort: number;
+  readonly protocol: "tcp" | "udp";
+}
+
+export type MicroVMState = "pending" | "created" | "exited" | "failed" | "deleting";
+
+export interface MicroVMStatus {
+  readonly state: MicroVMState;
+  /** Failed attempts since the last success */
+  readonly retry: number;
+  /** Earliest next attempt */
+  readonly notBefore: UnixMs | undefined;
+  /** Why the last attempt failed */
+  readonly failure: Failure | undefined;
+  /** How the guest ended, when it did */
+  readonly exit: GuestExit | undefined;
+  /** Digest each image reference stood for when this VM first used it: a tag that moves does not move a VM */
+  readonly images: Readonly<Record<OciReference, Digest>>;
+  /** By volume id */
+  readonly volumes: Readonly<Record<string, Mount>>;
+  readonly kernelMount: Mount | undefined;
+  readonly initrdMount: Mount | undefined;
+  /** By device id */
+  readonly networkInterfaces: Readonly<Record<string, InterfaceStatus>>;
+  /** Milliseconds from the accepted request, by step; the last successful attempt */
+  readonly timings: Readonly<Record<string, number>>;
+}
+
+export interface Mount {
+  readonly type: "dev" | "hostpath";
+  readonly source: string;
+}
+
+export interface InterfaceStatus {
+  readonly hostDeviceName: string;
+  readonly index: number;
+  readonly macAddress: string;
+}
+
+export interface Failure {
+  readonly step: string;
+  readonly code: string;
+  readonly message: string;
+  readonly at: UnixMs;
+}
+
+export interface GuestExit {
+  /** The main process's exit code; undefined when the guest did not report one */
+  readonly code: number | undefined;
+  readonly reason: string;
+  readonly at: UnixMs;
+}

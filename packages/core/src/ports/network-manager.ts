@@ -1,0 +1,18 @@
+/**
+ * Host ends of guest interfaces. Names are a function of (uid, deviceId), so a crash leaks nothing that a
+ * later `remove` would not find.
+ */
+import type { InterfaceStatus, NetworkInterface } from "../domain/microvm.ts";
+import type { Uid } from "../domain/units.ts";
+
+export interface NetworkManager {
+  /**
+   * Makes the host device exist, up and attached.
+   * @throws FlintlockError `unsupported` – no CAP_NET_ADMIN; `failed_precondition` – the bridge or parent is missing
+   */
+  ensure(owner: Uid, iface: NetworkInterface, signal: AbortSignal): Promise<InterfaceStatus>;
+  /** Absent is success. */
+  remove(owner: Uid, deviceId: string, signal: AbortSignal): Promise<void>;
+  /** Which of `deviceIds` exist for the owner. */
+  observe(owner: Uid, deviceIds: readonly string[]): Promise<ReadonlySet<string>>;
+}

@@ -1,0 +1,105 @@
+/**
+ * A provider drives one kind of VMM. It keeps no memory of its machines: everything is found again from
+ * the VM's directory, the process table and the VMM's socket, so a new daemon adopts what an old one left.
+ *
+ * Every method is idempotent and takes a signal; each may be called by a daemon that did not start the VMM.
+ */
+import type { GuestConfig } from "../domain/guest-config.ts";
+import type { GuestExit, PortPublication, ProviderName } from "../domain/microvm.ts";
+import type { Uid } from "../domain/units.ts";
+import type { Disk, DiskFormat } from "./volume-store.ts";
+
+export type Capability =
+  /** Starts by itself once created */
+  | "auto-start"
+  /** Has a metadata service at 169.254.169.254 */
+  | "metadata-service"
+  /** Can be given a macvtap descriptor */
+  | "macvtap"
+  | "virtiofs"
+  | "vsock"
+  /** Has a network of its own that needs no privilege, with published ports */
+  | "user-network";
+
+export interface ProviderTraits {
+  readonly name: ProviderName;
+  readonly capabilities: ReadonlySet<Capability>;
+  /** Disk formats it opens, the preferred first */
+  readonly diskFormats: readonly DiskFormat[];
+  readonly maxVcpu: number;
+}
+
+export interface MachineDisk extends Disk {
+  readonly volumeId: string;
+}
+
+export interface MachineInterface {
+  readonly deviceId: string;
+  readonly mac: string;
+  /** Host TAP device; undefined = the provider's user-mode network */
+  readonly hostDevice: string | undefined;
+}
+
+/** All a VMM needs, as host paths and numbers; made by `machineOf`, pure. */
+export interface Machine {
+  readonly uid: Uid;
+  /** For the process's name only */
+  readonly label: string;
+  /** Owned by this VM, mode 0700 */
+  readonly directory: string;
+  readonly vcpu: number;
+  readonly memoryMib: number;
+  readonly kernelPath: string;
+  readonly initrdPath: string | undefined;
+  readonly cmdline: Readonly<Record<string, string>>;
+  /** Root first, then the additional volumes in order: /dev/vda, /dev/vdb, … */
+  readonly disks: readonly MachineDisk[];
+  readonly interfaces: readonly MachineInterface[];
+  readonly ports: readonly PortPublication[];
+  /** Handed to our initrd; undefined when the initrd is not ours */
+  readonly guest: GuestConfig | undefined;
+}
+
+/** What the host says of a machine, asked anew each time. */
+export type MachineState =
+  | { readonly state: "absent" }
+  | { readonly state: "running"; readonly isReady: boolean; readonly pid: number }
+  | { readonly state: "exited"; readonly exit: GuestExit };
+
+/** Whom to ask about: enough to find the machine without a record. */
+export interface MachineRef {
+  readonly uid: Uid;
+  readonly directory: string;
+}
+
+/** A byte stream to the guest. */
+export interface ByteStream extends AsyncDisposable {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Resolves once the bytes are accepted; waits while the guest does not read. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Half-closes: the guest reads end of file. */
+  end(): Promise<void>;
+}
+
+export interface Provider {
+  readonly traits: ProviderTraits;
+  /**
+   * Starts the VMM, or finds it running. Resolves when the VMM executes the guest.
+   * @throws FlintlockError `provider_failed` – the VMM refused; cause has its words
+   */
+  start(machine: Machine, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the guest is ready: our init reports so, or, when the initrd is not ours, the VMM runs.
+   * @throws FlintlockError `provider_failed` – the guest ended first; `deadline_exceeded` – the boot watchdog
+   */
+  awaitReady(machine: Machine, signal: AbortSignal): Promise<void>;
+  /** Asks the guest, then TERM, then KILL; `graceMs` for the whole. Absent is success. */
+  stop(ref: MachineRef, graceMs: number, signal: AbortSignal): Promise<void>;
+  observe(ref: MachineRef): Promise<MachineState>;
+  /** Resolves when the VMM process is gone. */
+  exited(ref: MachineRef, signal: AbortSignal): Promise<void>;
+  /** A stream to a guest port: 1024 is the agent's control port. @throws FlintlockError `unavailable` */
+  connect(ref: MachineRef, port: number, signal: AbortSignal): Promise<ByteStream>;
+  /** The serial console; one client at a time. @throws FlintlockError `failed_precondition` – it is taken */
+  console(ref: MachineRef, signal: AbortSignal): Promise<ByteStream>;
+}

@@ -1,0 +1,117 @@
+/**
+ * What an API adapter may ask of the core: nothing else of the core is visible to it. Implemented by
+ * `createUseCases` for the daemon, and by a few literals in the API's own tests.
+ *
+ * Every method throws `FlintlockError` and nothing else.
+ */
+import type { CreateInput } from "../domain/create-input.ts";
+import type { Image } from "../domain/image.ts";
+import type { MicroVM } from "../domain/microvm.ts";
+import type { PullProgress } from "../ports/image-store.ts";
+import type { ByteStream } from "../ports/provider.ts";
+
+export interface UseCases {
+  readonly microvms: MicroVMUseCases;
+  readonly images: ImageUseCases;
+  readonly host: HostUseCases;
+}
+
+/** A uid, a unique prefix of one (4 characters or more), or a name; `namespace` narrows names, empty = any. */
+export interface Target {
+  readonly target: string;
+  readonly namespace: string;
+}
+
+export interface ListFilter {
+  /** Empty = all */
+  readonly namespace: string;
+  readonly name: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface MicroVMUseCases {
+  /** Durable when it resolves; provisioning goes on. */
+  create(input: CreateInput): Promise<MicroVM>;
+  get(target: Target): Promise<MicroVM>;
+  getByUid(uid: string): Promise<MicroVM>;
+  /** Sorted by creation. */
+  list(filter: ListFilter): Promise<readonly MicroVM[]>;
+  /** Marks for deletion; durable when it resolves. Repeating it is success while the record exists. */
+  delete(target: Target): Promise<void>;
+  deleteByUid(uid: string): Promise<void>;
+  /** The record now and after each change; `undefined` once, last, when it is gone. */
+  watch(target: Target, signal: AbortSignal): AsyncIterable<MicroVM | undefined>;
+  attach(target: Target, terminal: TerminalSize | undefined, signal: AbortSignal): Promise<ProcessSession>;
+  console(target: Target, signal: AbortSignal): Promise<ByteStream>;
+  logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+export interface LogOptions {
+  readonly source: "console" | "vmm";
+  readonly follow: boolean;
+  /** Last lines only; 0 = all that is kept */
+  readonly tail: number;
+}
+
+export interface TerminalSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Stdio of a process in a guest. */
+export interface ProcessSession extends AsyncDisposable {
+  /** Ends after `exit`. */
+  readonly output: AsyncIterable<ProcessOutput>;
+  /** Resolves once accepted; waits while the guest does not read. */
+  stdin(bytes: Uint8Array): Promise<void>;
+  endStdin(): Promise<void>;
+  resize(size: TerminalSize): Promise<void>;
+  /** A name such as `INT`. */
+  signal(name: string): Promise<void>;
+}
+
+export type ProcessOutput =
+  | { readonly kind: "stdout" | "stderr"; readonly bytes: Uint8Array }
+  | { readonly kind: "exit"; readonly code: number };
+
+export interface ImageWithUse extends Image {
+  /** `namespace/id` of the microVMs that use it */
+  readonly usedBy: readonly string[];
+}
+
+export type ImageEvent =
+  | { readonly kind: "progress"; readonly progress: PullProgress }
+  | { readonly kind: "image"; readonly image: Image };
+
+export interface ImageUseCases {
+  pull(reference: string, policy: string, signal: AbortSignal): AsyncIterable<ImageEvent>;
+  /** An OCI layout (tarred), an OCI archive or a `docker save` archive, as bytes. */
+  load(reference: string, archive: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<ImageEvent>;
+  list(): Promise<readonly ImageWithUse[]>;
+  inspect(reference: string): Promise<ImageWithUse>;
+  /** @throws FlintlockError `failed_precondition` – a microVM uses it */
+  remove(reference: string): Promise<void>;
+  prune(): Promise<{ readonly freedBytes: number }>;
+}
+
+export interface HostInfo {
+  readonly version: string;
+  readonly stateDir: string;
+  readonly pid: number;
+  readonly providers: readonly string[];
+  readonly defaultProvider: string;
+  readonly accelerator: string;
+}
+
+export interface HostCheck {
+  readonly name: string;
+  readonly result: "ok" | "warn" | "fail";
+  readonly detail: string;
+  readonly hint: string;
+  readonly ms: number;
+}
+
+export interface HostUseCases {
+  info(): Promise<HostInfo>;
+  check(signal: AbortSignal): AsyncIterable<HostCheck>;
+}
