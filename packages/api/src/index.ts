@@ -1,0 +1,8 @@
+/** Generated from `proto/` by `npm run gen`; this list is the only text written by hand. */
+export * from "./gen/flintlock/v1/host_pb.ts";
+export * from "./gen/flintlock/v1/images_pb.ts";
+export * as ext from "./gen/flintlock/v1/microvms_pb.ts";
+export * from "./gen/google/api/annotations_pb.ts";
+export * from "./gen/google/api/http_pb.ts";
+export * as wire from "./gen/services/microvm/v1alpha1/microvms_pb.ts";
+export * as types from "./gen/types/microvm_pb.ts";
