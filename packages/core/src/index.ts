@@ -1,18 +1,38 @@
 /** For adapters and the composition root. */
+
+export * from "./domain/address.ts";
 export type * from "./domain/create-input.ts";
 export * from "./domain/errors.ts";
 export type * from "./domain/guest-config.ts";
 export * from "./domain/image.ts";
 export * from "./domain/microvm.ts";
+export * from "./domain/names.ts";
+export * from "./domain/reference.ts";
+export * from "./domain/spec-parts.ts";
+export * from "./domain/spec-rules.ts";
 export * from "./domain/units.ts";
+export * from "./kit/async-channel.ts";
+export * from "./kit/semaphore.ts";
 export type * from "./ports/clock.ts";
+export * from "./ports/guest-sessions.ts";
+export type * from "./ports/host-ports.ts";
 export type * from "./ports/id-source.ts";
 export type * from "./ports/image-loader.ts";
 export type * from "./ports/image-store.ts";
 export * from "./ports/log.ts";
+export type * from "./ports/log-reader.ts";
 export type * from "./ports/network-manager.ts";
 export type * from "./ports/provider.ts";
 export type * from "./ports/state-store.ts";
 export type * from "./ports/vm-directory.ts";
 export type * from "./ports/volume-store.ts";
+export * from "./reconcile/plan.ts";
+export type * from "./reconcile/ports.ts";
+export * from "./reconcile/reconciler.ts";
+export * from "./records/codec.ts";
+export * from "./records/repository.ts";
 export type * from "./usecases/api.ts";
+export * from "./usecases/host.ts";
+export * from "./usecases/images.ts";
+export * from "./usecases/microvms.ts";
+export * from "./usecases/target.ts";

@@ -64,7 +64,8 @@ export interface Machine {
 export type MachineState =
   | { readonly state: "absent" }
   | { readonly state: "running"; readonly isReady: boolean; readonly pid: number }
-  | { readonly state: "exited"; readonly exit: GuestExit };
+  /** `wasReady`: the guest had reported ready before it ended, so this was a run, not a failed boot */
+  | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
 
 /** Whom to ask about: enough to find the machine without a record. */
 export interface MachineRef {

@@ -1,6 +1,6 @@
 /**
- * An ordered key-value store with atomic, conditional transactions and a watch: the shape that LevelDB
- * (embedded) and etcd (fleet) share.
+ * An ordered key-value store with atomic, conditional transactions: the shape that LevelDB (embedded) and etcd
+ * (fleet) share.
  *
  * INVARIANTS: revisions rise by one per committed transaction; a resolved `commit` is durable; a
  * transaction whose preconditions fail changes nothing.
@@ -19,13 +19,6 @@ export interface Transaction {
   readonly delete?: readonly string[];
 }
 
-export interface Change {
-  readonly revision: number;
-  readonly key: string;
-  /** Undefined when the key was deleted */
-  readonly value: string | undefined;
-}
-
 export interface StateStore {
   get(key: string): Promise<Entry | undefined>;
   /** All entries whose key starts with `prefix`, in key order. */
@@ -35,7 +28,5 @@ export interface StateStore {
    * @throws FlintlockError `conflict` – a precondition does not hold
    */
   commit(txn: Transaction): Promise<number>;
-  /** Changes after `fromRevision`, in order, until the signal aborts. */
-  watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncIterable<Change>;
   close(): Promise<void>;
 }

@@ -1,0 +1,16 @@
+/** Lists that several places need from a spec, each in one stable order. */
+import type { MicroVMSpec, Volume } from "./microvm.ts";
+import type { OciReference } from "./units.ts";
+
+/** Root first, then the additional ones: guest device order. */
+export const volumesOf = (spec: MicroVMSpec): readonly Volume[] =>
+  spec.rootVolume === undefined ? spec.additionalVolumes : [spec.rootVolume, ...spec.additionalVolumes];
+
+/** Every image the spec names, once. */
+export const imagesOf = (spec: MicroVMSpec): readonly OciReference[] => {
+  const images = [spec.kernel.image, ...(spec.initrd === undefined ? [] : [spec.initrd.image])];
+  for (const volume of volumesOf(spec)) {
+    if (volume.source.kind === "image") images.push(volume.source.image);
+  }
+  return [...new Set(images)];
+};

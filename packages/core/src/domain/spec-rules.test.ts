@@ -1,0 +1,135 @@
+import { extension, SIMULATED_LIMITS, wireInput } from "@flintlock/core/testing";
+import { expect, test } from "vitest";
+import type { CreateInput, InterfaceInput, VolumeInput } from "./create-input.ts";
+import { FlintlockError } from "./errors.ts";
+import { parseName } from "./names.ts";
+import { parseSpec } from "./spec-rules.ts";
+
+const fieldOf = (work: () => unknown): unknown => {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof FlintlockError ? error.detail["field"] : error;
+  }
+  return "accepted";
+};
+
+const refusedField = (changes: Partial<CreateInput>): unknown =>
+  fieldOf(() => parseSpec(wireInput(changes), SIMULATED_LIMITS));
+
+const tap: InterfaceInput = {
+  deviceId: "eth1",
+  type: 1,
+  guestMac: undefined,
+  address: undefined,
+  bridgeName: undefined,
+};
+const volume: VolumeInput = {
+  id: "data",
+  isReadOnly: false,
+  mountPoint: undefined,
+  containerSource: "example.test/data:1",
+  virtiofsSource: undefined,
+  partitionId: undefined,
+  sizeInMb: undefined,
+};
+const kernel = { image: "example.test/k:1", filename: "boot/vmlinux", cmdline: {}, addNetworkConfig: false };
+
+test("zero means the wire's defaults", () => {
+  const spec = parseSpec(wireInput({ vcpu: 0, memoryInMb: 0 }), SIMULATED_LIMITS);
+  expect(spec).toMatchObject({ vcpu: 2, memoryMib: 1024, restart: "always", boot: "init-first" });
+});
+
+test.each<[string, Partial<CreateInput>]>([
+  ["vcpu", { vcpu: -1 }],
+  ["vcpu", { vcpu: 65 }],
+  ["memory_in_mb", { memoryInMb: -5 }],
+  ["memory_in_mb", { memoryInMb: 2_147_483_647 }],
+  ["memory_in_mb", { memoryInMb: 1 }],
+  ["kernel.image", { kernel: undefined }],
+  ["kernel.image", { kernel: { ...kernel, image: "" } }],
+  ["kernel.filename", { kernel: { ...kernel, filename: "../../etc/passwd" } }],
+  ["kernel.filename", { kernel: { ...kernel, filename: "boot//x" } }],
+  ["initrd.image", { initrd: { image: "", filename: "" } }],
+  ["root_volume.source", { rootVolume: undefined }],
+  ["root_volume.source.virtiofs_source", { rootVolume: { ...volume, virtiofsSource: "/" } }],
+  ["root_volume.size_in_mb", { rootVolume: { ...volume, sizeInMb: -1 } }],
+  ["root_volume.size_in_mb", { rootVolume: { ...volume, sizeInMb: 2_147_483_647 } }],
+  ["root_volume.id", { rootVolume: { ...volume, id: "a/../b" } }],
+  ["additional_volumes[1].id", { additionalVolumes: [volume, volume] }],
+  ["additional_volumes[0].id", { additionalVolumes: [{ ...volume, id: "root" }] }],
+  ["additional_volumes[0].id", { additionalVolumes: [{ ...volume, id: "" }] }],
+  ["additional_volumes[0].source", { additionalVolumes: [{ ...volume, virtiofsSource: "/x" }] }],
+  ["additional_volumes[0].mount_point", { additionalVolumes: [{ ...volume, mountPoint: "/a/../../b" }] }],
+  [
+    "additional_volumes[0].source.container_source",
+    { additionalVolumes: [{ ...volume, containerSource: "" }] },
+  ],
+  ["interfaces[0].device_id", { interfaces: [{ ...tap, deviceId: "a/b" }] }],
+  ["interfaces[0].device_id", { interfaces: [{ ...tap, deviceId: "a".repeat(16) }] }],
+  ["interfaces[1].device_id", { interfaces: [tap, tap] }],
+  ["interfaces[0].type", { interfaces: [{ ...tap, type: 7 }] }],
+  ["interfaces[0].guest_mac", { interfaces: [{ ...tap, guestMac: "01:00:5e:00:00:01" }] }],
+  ["interfaces[0].guest_mac", { interfaces: [{ ...tap, guestMac: "zz" }] }],
+  ["interfaces[0].overrides.bridge_name", { interfaces: [{ ...tap, bridgeName: "br0;reboot" }] }],
+  [
+    "interfaces[0].address.address",
+    { interfaces: [{ ...tap, address: { address: "10.0.0.1", gateway: undefined, nameservers: [] } }] },
+  ],
+  [
+    "interfaces[0].address.nameservers[0]",
+    { interfaces: [{ ...tap, address: { address: "10.0.0.1/24", gateway: undefined, nameservers: ["x"] } }] },
+  ],
+  ["provider", { provider: "nosuch" }],
+  ["labels", { labels: { "": "x" } }],
+  ["labels[k]", { labels: { k: "x".repeat(1025) } }],
+  ["restart", { extension: extension({ restart: "sometimes" }) }],
+  [
+    "ports[0].guest_port",
+    { extension: extension({ ports: [{ hostIp: "", hostPort: 1, guestPort: 0, protocol: "" }] }) },
+  ],
+  [
+    "ports[0].host_ip",
+    { extension: extension({ ports: [{ hostIp: "a", hostPort: 1, guestPort: 1, protocol: "" }] }) },
+  ],
+  ["process.user", { extension: extension({ user: "a:b:c" }) }],
+  ["process.cwd", { extension: extension({ cwd: "relative" }) }],
+  ["process.command[0]", { extension: extension({ command: ["a\0b"] }) }],
+])("a bad %s is refused by name: %j", (field, changes) => {
+  expect(refusedField(changes)).toBe(field);
+});
+
+test.each(["a/b", "..", "a..b", "'x'", '"', "x".repeat(300), "", "-a", "a b", "é", "a\n"])(
+  "%j is not a name",
+  (name) => {
+    expect(fieldOf(() => parseName(name, "id"))).toBe("id");
+  },
+);
+
+test.each(["mvm0", "a", "A-b_c.d", "x".repeat(63)])("%j is a name", (name) => {
+  expect(parseName(name, "id")).toBe(name);
+});
+
+test("a bundled kernel and root stand in for what flintlock.v1 leaves out", () => {
+  const spec = parseSpec(
+    wireInput({ kernel: undefined, rootVolume: undefined, extension: extension() }),
+    SIMULATED_LIMITS,
+  );
+  expect(spec.kernel.image).toBe("flintlock.local/kernel:latest");
+  expect(spec.rootVolume).toMatchObject({ id: "root", source: { image: "flintlock.local/busybox:latest" } });
+});
+
+test("a gateway is taken with and without a prefix", () => {
+  for (const gateway of ["10.0.0.1", "10.0.0.1/24"]) {
+    const spec = parseSpec(
+      wireInput({ interfaces: [{ ...tap, address: { address: "10.0.0.5/24", gateway, nameservers: [] } }] }),
+      SIMULATED_LIMITS,
+    );
+    expect(spec.interfaces[0]?.address?.gateway).toBe("10.0.0.1");
+  }
+});
+
+test("a key called __proto__ is only a key", () => {
+  const spec = parseSpec(wireInput({ labels: JSON.parse('{"__proto__":"x"}') }), SIMULATED_LIMITS);
+  expect(Object.keys(spec.labels)).toEqual(["__proto__"]);
+});

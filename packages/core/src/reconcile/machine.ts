@@ -1,0 +1,151 @@
+/** From a record and prepared parts to what a VMM is given. Pure. */
+import type { GuestConfig, GuestInterface, GuestMount, GuestProcess } from "../domain/guest-config.ts";
+import type { ImageConfig } from "../domain/image.ts";
+import type { MicroVM, NetworkInterface, Volume } from "../domain/microvm.ts";
+import { deriveMac } from "../domain/names.ts";
+import type { Machine, MachineDisk, MachineInterface } from "../ports/provider.ts";
+
+export interface MachineParts {
+  readonly directory: string;
+  readonly kernelPath: string;
+  readonly initrdPath: string | undefined;
+  /** True when the initrd is ours and reads a `GuestConfig` */
+  readonly isOurInitrd: boolean;
+  /** In the order of `volumesOf` */
+  readonly disks: readonly MachineDisk[];
+  /** By device id */
+  readonly hostDevices: Readonly<Record<string, string>>;
+  /** Of the root volume */
+  readonly rootConfig: ImageConfig | undefined;
+}
+
+/** QEMU's user-mode network, and every slirp's: the guest is .15, the host .2, its resolver .3. */
+const USER_NETWORK = { address: "10.0.2.15/24", gateway: "10.0.2.2", nameserver: "10.0.2.3" } as const;
+const USER_DEVICE = "eth0";
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
+  uid: vm.uid,
+  label: `${vm.namespace}/${vm.id}`,
+  directory: parts.directory,
+  vcpu: vm.spec.vcpu,
+  memoryMib: vm.spec.memoryMib,
+  kernelPath: parts.kernelPath,
+  initrdPath: parts.initrdPath,
+  cmdline: vm.spec.kernel.cmdline,
+  disks: parts.disks,
+  interfaces: machineInterfaces(vm, parts),
+  ports: vm.spec.ports,
+  guest: parts.isOurInitrd ? guestConfig(vm, parts) : undefined,
+});
+
+const machineInterfaces = (vm: MicroVM, parts: MachineParts): readonly MachineInterface[] => {
+  if (vm.spec.interfaces.length === 0) {
+    return [{ deviceId: USER_DEVICE, mac: deriveMac(vm.uid, USER_DEVICE), hostDevice: undefined }];
+  }
+  return vm.spec.interfaces.map((iface) => ({
+    deviceId: iface.deviceId,
+    mac: macOf(vm, iface),
+    hostDevice: parts.hostDevices[iface.deviceId],
+  }));
+};
+
+const macOf = (vm: MicroVM, iface: NetworkInterface): string =>
+  iface.guestMac ?? deriveMac(vm.uid, iface.deviceId);
+
+const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
+  const isUserNetwork = vm.spec.interfaces.length === 0;
+  const nameservers = vm.spec.interfaces.flatMap((iface) => iface.address?.nameservers ?? []);
+  return {
+    version: 1,
+    hostname: hostnameOf(vm.id),
+    root: {
+      device: rootDevice(vm),
+      fsType: vm.spec.kernel.cmdline["rootfstype"] ?? "ext4",
+      isReadOnly: vm.spec.rootVolume?.isReadOnly ?? false,
+    },
+    mounts: guestMounts(vm.spec.additionalVolumes),
+    interfaces: isUserNetwork
+      ? [userInterface(vm)]
+      : vm.spec.interfaces.map((iface) => guestInterface(vm, iface)),
+    nameservers: isUserNetwork ? [USER_NETWORK.nameserver] : nameservers,
+    boot: {
+      prefer: vm.spec.boot === "init-first" ? "init" : "process",
+      init: vm.spec.kernel.cmdline["init"] ?? "/sbin/init",
+      process: guestProcess(vm, parts.rootConfig),
+    },
+  };
+};
+
+const rootDevice = (vm: MicroVM): string => {
+  const asked = vm.spec.kernel.cmdline["root"];
+  if (asked !== undefined && asked !== "") return asked;
+  const partition = vm.spec.rootVolume?.partitionId;
+  return partition === undefined ? "/dev/vda" : `PARTUUID=${partition}`;
+};
+
+/** Additional volumes follow the root: /dev/vdb, /dev/vdc, … Only those with a mount point are mounted. */
+const guestMounts = (volumes: readonly Volume[]): readonly GuestMount[] =>
+  volumes.flatMap((volume, index) =>
+    volume.mountPoint === undefined
+      ? []
+      : [
+          {
+            device: `/dev/vd${String.fromCharCode("b".charCodeAt(0) + index)}`,
+            path: volume.mountPoint,
+            fsType: "ext4",
+            isReadOnly: volume.isReadOnly,
+          },
+        ],
+  );
+
+const userInterface = (vm: MicroVM): GuestInterface => ({
+  mac: deriveMac(vm.uid, USER_DEVICE),
+  name: USER_DEVICE,
+  addresses: [USER_NETWORK.address],
+  gateway: USER_NETWORK.gateway,
+});
+
+const guestInterface = (vm: MicroVM, iface: NetworkInterface): GuestInterface => ({
+  mac: macOf(vm, iface),
+  name: iface.deviceId,
+  addresses: iface.address === undefined ? [] : [iface.address.address],
+  gateway: iface.address?.gateway,
+});
+
+/**
+ * Image configuration and override, merged as docker does: a new entrypoint drops the image's command.
+ * Undefined when nothing is left to run.
+ */
+export const guestProcess = (vm: MicroVM, image: ImageConfig | undefined): GuestProcess | undefined => {
+  const override = vm.spec.process;
+  const entrypoint = override.entrypoint ?? image?.entrypoint ?? [];
+  const imageCommand = override.entrypoint === undefined ? (image?.cmd ?? []) : [];
+  const args = [...entrypoint, ...(override.command ?? imageCommand)];
+  if (args.length === 0) return undefined;
+  return {
+    args,
+    env: mergeEnv(
+      [DEFAULT_PATH],
+      image?.env ?? [],
+      Object.entries(override.env).map(([k, v]) => `${k}=${v}`),
+    ),
+    cwd: override.cwd ?? (image?.workingDir || "/"),
+    user: override.user ?? image?.user ?? "",
+    tty: override.tty,
+    attach: override.attach,
+  };
+};
+
+/** Later lists win by key. */
+const mergeEnv = (...lists: readonly (readonly string[])[]): readonly string[] => {
+  const byKey = new Map<string, string>();
+  for (const entry of lists.flat()) {
+    const [key = ""] = entry.split("=", 1);
+    byKey.set(key, entry);
+  }
+  return [...byKey.values()];
+};
+
+/** A name may hold what a host name may not (RFC 1123): those characters become dashes. */
+const hostnameOf = (id: string): string => id.replaceAll(/[^A-Za-z0-9.-]/g, "-").slice(0, 63);

@@ -1,0 +1,41 @@
+/** Asks the host what exists of one microVM. Nothing is remembered from one call to the next. */
+import type { MicroVM } from "../domain/microvm.ts";
+import { imagesOf } from "../domain/spec-parts.ts";
+import type { OciReference } from "../domain/units.ts";
+import type { Observed, ObservedMachine } from "./plan.ts";
+import type { Ports } from "./ports.ts";
+import { providerOf } from "./ports.ts";
+
+export const observe = async (vm: MicroVM, ports: Ports): Promise<Observed> => {
+  const directory = ports.directories.path(vm);
+  const deviceIds = vm.spec.interfaces.map(({ deviceId }) => deviceId);
+  const hasDirectory = await ports.directories.exists(vm);
+  const [machine, images, volumes, interfaces] = await Promise.all([
+    hasDirectory ? observeMachine(vm, directory, ports) : { state: "absent" as const },
+    observeImages(vm, ports),
+    hasDirectory ? ports.volumes.observe(directory) : new Set<string>(),
+    deviceIds.length === 0 ? new Set<string>() : ports.network.observe(vm.uid, deviceIds),
+  ]);
+  return { machine, images, volumes, interfaces, hasDirectory };
+};
+
+const observeMachine = async (vm: MicroVM, directory: string, ports: Ports): Promise<ObservedMachine> => {
+  const machine = await providerOf(ports, vm).observe({ uid: vm.uid, directory });
+  switch (machine.state) {
+    case "absent":
+      return { state: "absent" };
+    case "running":
+      return { state: machine.isReady ? "ready" : "booting" };
+    case "exited":
+      return machine;
+  }
+};
+
+const observeImages = async (vm: MicroVM, ports: Ports): Promise<ReadonlySet<OciReference>> => {
+  const present = new Set<OciReference>();
+  for (const reference of imagesOf(vm.spec)) {
+    const digest = vm.status.images[reference];
+    if (digest !== undefined && (await ports.images.find(digest)) !== undefined) present.add(reference);
+  }
+  return present;
+};

@@ -1,0 +1,31 @@
+/** What the reconciler stands on; `main.ts` of the daemon fills it in. */
+import { FlintlockError } from "../domain/errors.ts";
+import type { MicroVM, ProviderName } from "../domain/microvm.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ImageStore } from "../ports/image-store.ts";
+import type { Log } from "../ports/log.ts";
+import type { NetworkManager } from "../ports/network-manager.ts";
+import type { Provider } from "../ports/provider.ts";
+import type { VmDirectories } from "../ports/vm-directory.ts";
+import type { VolumeStore } from "../ports/volume-store.ts";
+import type { Repository } from "../records/repository.ts";
+
+export interface Ports {
+  readonly repository: Repository;
+  readonly providers: ReadonlyMap<ProviderName, Provider>;
+  readonly images: ImageStore;
+  readonly volumes: VolumeStore;
+  readonly directories: VmDirectories;
+  readonly network: NetworkManager;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** @throws FlintlockError `unsupported` – the daemon was started without the VM's provider */
+export const providerOf = (ports: Pick<Ports, "providers">, vm: MicroVM): Provider => {
+  const provider = ports.providers.get(vm.spec.provider);
+  if (provider !== undefined) return provider;
+  throw new FlintlockError("unsupported", `microvm provider ${vm.spec.provider} isn't available`, {
+    hint: "start the daemon with it enabled",
+  });
+};

@@ -1,0 +1,240 @@
+/**
+ * Makes the host agree with the records, one microVM at a time, each on its own: a slow neighbour delays nobody.
+ *
+ * For one VM: read the record, observe, plan, run the first step, and again, until the plan is settled. A failed
+ * step counts as one attempt and is tried again after the back-off that the record holds, so a restart of the
+ * daemon neither forgets nor hastens it. A delete cuts off whatever step is running.
+ *
+ * INVARIANTS: at most one loop per uid; a loop ends only with the record settled, waiting or gone; nothing thrown
+ * in a loop reaches another.
+ */
+import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
+import type { GuestExit, MicroVM, MicroVMStatus } from "../domain/microvm.ts";
+import type { Uid } from "../domain/units.ts";
+import { unixMs } from "../domain/units.ts";
+import { observe } from "./observe.ts";
+import { plan } from "./plan.ts";
+import type { Ports } from "./ports.ts";
+import { providerOf } from "./ports.ts";
+import { STABLE_RUN_MS, verdict } from "./retry.ts";
+import type { StepLimits } from "./step-runner.ts";
+import { StepRunner } from "./step-runner.ts";
+import { createStepHandlers } from "./steps.ts";
+
+/** More steps than any plan needs: a plan that never empties is a bug, and says so. */
+const STEP_BUDGET = 256;
+const MAX_FAILURE_TEXT = 4096;
+/** Pause before a VM is looked at again after its exit watch failed. */
+const WATCH_AGAIN_MS = 5_000;
+
+export interface ReconcilerOptions {
+  readonly limits: StepLimits;
+  readonly deleteGraceMs: number;
+}
+
+interface Loop {
+  /** Aborted when the record changed so that the running step is no longer wanted */
+  step: AbortController;
+  /** Something changed while the loop ran: go round once more */
+  isDirty: boolean;
+  readonly done: Promise<void>;
+}
+
+export class Reconciler {
+  readonly #ports: Ports;
+  readonly #runner: StepRunner;
+  readonly #loops = new Map<Uid, Loop>();
+  /** What wakes a VM later: its back-off, or the exit of its VMM */
+  readonly #alarms = new Map<Uid, AbortController>();
+  readonly #stop = new AbortController();
+
+  constructor(ports: Ports, options: ReconcilerOptions) {
+    this.#ports = ports;
+    this.#runner = new StepRunner(
+      createStepHandlers(ports, options.deleteGraceMs),
+      ports.clock,
+      options.limits,
+    );
+  }
+
+  /** Looks at every record: at start, and whenever the host may have changed behind our back. */
+  resync(): void {
+    for (const vm of this.#ports.repository.all()) this.poke(vm.uid);
+  }
+
+  /** Something about `uid` changed. Returns at once. */
+  poke(uid: Uid): void {
+    if (this.#stop.signal.aborted) return;
+    const running = this.#loops.get(uid);
+    if (running === undefined) {
+      this.#alarms.get(uid)?.abort();
+      const loop: Loop = { step: new AbortController(), isDirty: true, done: Promise.resolve() };
+      this.#loops.set(uid, loop);
+      Object.assign(loop, { done: this.#run(uid, loop) });
+      return;
+    }
+    running.isDirty = true;
+    if (this.#ports.repository.find(uid)?.deletedAt !== undefined) {
+      running.step.abort(new FlintlockError("canceled", "the microvm is being deleted"));
+    }
+  }
+
+  /** Stops all loops at their next step, which is cut off. VMs keep running. */
+  async close(): Promise<void> {
+    this.#stop.abort(new FlintlockError("canceled", "the daemon is stopping"));
+    for (const alarm of this.#alarms.values()) alarm.abort();
+    await Promise.all([...this.#loops.values()].map(({ done }) => done));
+  }
+
+  async #run(uid: Uid, loop: Loop): Promise<void> {
+    // A tick's pause: poke() returns before anything happens.
+    await Promise.resolve();
+    try {
+      while (loop.isDirty && !this.#stop.signal.aborted) {
+        loop.isDirty = false;
+        loop.step = new AbortController();
+        await this.#reconcile(uid, loop);
+      }
+    } catch (error) {
+      this.#ports.log.error("reconcile ended unexpectedly", { uid, error: toFlintlockError(error).message });
+      this.#alarm(uid, (signal) => this.#ports.clock.sleep(STABLE_RUN_MS, signal));
+    } finally {
+      this.#loops.delete(uid);
+    }
+  }
+
+  async #reconcile(uid: Uid, loop: Loop): Promise<void> {
+    const vm = this.#ports.repository.find(uid);
+    if (vm === undefined) return;
+    const wait = (vm.status.notBefore ?? 0) - this.#ports.clock.now();
+    if (wait > 0 && vm.deletedAt === undefined && vm.status.state === "pending") {
+      return this.#alarm(uid, (signal) => this.#ports.clock.sleep(wait, signal));
+    }
+    let at = "observe";
+    try {
+      const timings: Record<string, number> = {};
+      for (let budget = STEP_BUDGET; budget > 0; budget--) {
+        const current = this.#ports.repository.find(uid);
+        if (current === undefined) return;
+        at = "observe";
+        const next = plan(current, await observe(current, this.#ports));
+        if (next.kind === "settled") return await this.#settle(current, next.state, timings);
+        if (next.kind === "ended") return await this.#ended(current, next.exit);
+        at = next.next.kind;
+        const signal = AbortSignal.any([loop.step.signal, this.#stop.signal]);
+        const { change, ms } = await this.#runner.run(current, next.next, signal);
+        timings[at] = (timings[at] ?? 0) + ms;
+        this.#ports.log.debug("step done", { uid, step: at, durationMs: Math.round(ms) });
+        if (Object.keys(change).length > 0) await this.#ports.repository.updateStatus(uid, change);
+      }
+      throw new FlintlockError("internal", `the plan did not settle within ${STEP_BUDGET} steps`);
+    } catch (error) {
+      if (loop.step.signal.aborted || this.#stop.signal.aborted) return;
+      await this.#failed(uid, at, toFlintlockError(error));
+    }
+  }
+
+  async #settle(vm: MicroVM, state: "created" | "failed", timings: Record<string, number>): Promise<void> {
+    if (vm.status.state !== state) {
+      await this.#ports.repository.update(vm.uid, (record) => {
+        if (record.deletedAt !== undefined) return record;
+        const status: MicroVMStatus = { ...record.status, state, notBefore: undefined, timings };
+        if (state === "failed") return { ...record, status };
+        return { ...record, status: { ...status, retry: 0, failure: undefined, exit: undefined } };
+      });
+      this.#ports.log.info("microvm is ready", { uid: vm.uid, name: `${vm.namespace}/${vm.id}` });
+    }
+    if (state === "created") {
+      const ref = { uid: vm.uid, directory: this.#ports.directories.path(vm) };
+      this.#alarm(vm.uid, (signal) => providerOf(this.#ports, vm).exited(ref, signal));
+    }
+  }
+
+  /** The guest ended by itself, or its VMM did. */
+  async #ended(vm: MicroVM, exit: GuestExit): Promise<void> {
+    if (vm.status.state === "exited") return;
+    const now = this.#ports.clock.now();
+    this.#ports.log.info("guest ended", { uid: vm.uid, code: exit.code, reason: exit.reason });
+    if (vm.spec.restart === "no") {
+      await this.#ports.repository.updateStatus(vm.uid, { state: "exited", exit });
+      return;
+    }
+    // A run that was long enough starts the count anew, and the guest at once; a short one is a failed attempt.
+    const isStable = vm.status.state === "created" && now - vm.updatedAt >= STABLE_RUN_MS;
+    const retry = isStable ? 0 : vm.status.retry + 1;
+    const next = isStable
+      ? ({ kind: "retry", afterMs: 0 } as const)
+      : verdict(vm.spec, "provider_failed", retry);
+    await this.#ports.repository.updateStatus(vm.uid, {
+      state: next.kind === "fail" ? "failed" : "pending",
+      exit,
+      retry,
+      notBefore: next.kind === "fail" ? undefined : unixMs(now + next.afterMs),
+    });
+    this.#pokeSoon(vm.uid);
+  }
+
+  async #failed(uid: Uid, step: string, error: FlintlockError): Promise<void> {
+    const now = this.#ports.clock.now();
+    const record = await this.#ports.repository.update(uid, (vm) => {
+      const retry = vm.status.retry + 1;
+      const next = verdict(vm.spec, error.code, retry);
+      const isDeleting = vm.deletedAt !== undefined;
+      const state = isDeleting ? "deleting" : next.kind === "fail" ? "failed" : "pending";
+      const afterMs = next.kind === "retry" ? next.afterMs : isDeleting ? STABLE_RUN_MS : 0;
+      return {
+        ...vm,
+        status: {
+          ...vm.status,
+          state,
+          retry,
+          notBefore: state === "failed" ? undefined : unixMs(now + afterMs),
+          failure: { step, code: error.code, message: failureText(error), at: now },
+        },
+      };
+    });
+    this.#ports.log.warn("step failed", {
+      uid,
+      step,
+      code: error.code,
+      error: error.message,
+      cause: causeText(error),
+    });
+    const afterMs = (record.status.notBefore ?? now) - now;
+    if (record.status.state === "failed") this.#pokeSoon(uid);
+    else this.#alarm(uid, (signal) => this.#ports.clock.sleep(Math.max(afterMs, 0), signal));
+  }
+
+  /** Goes round again in the loop that is running. */
+  #pokeSoon(uid: Uid): void {
+    const loop = this.#loops.get(uid);
+    if (loop === undefined) this.poke(uid);
+    else loop.isDirty = true;
+  }
+
+  /** Pokes `uid` once `wait` is over; a newer alarm replaces it. */
+  #alarm(uid: Uid, wait: (signal: AbortSignal) => Promise<void>): void {
+    this.#alarms.get(uid)?.abort();
+    const alarm = new AbortController();
+    this.#alarms.set(uid, alarm);
+    wait(alarm.signal).then(
+      () => this.#ring(uid, alarm),
+      (error: unknown) => {
+        if (alarm.signal.aborted) return;
+        this.#ports.log.warn("watching a microvm failed", { uid, error: toFlintlockError(error).message });
+        this.#alarm(uid, (signal) => this.#ports.clock.sleep(WATCH_AGAIN_MS, signal));
+      },
+    );
+  }
+
+  #ring(uid: Uid, alarm: AbortController): void {
+    if (this.#alarms.get(uid) === alarm) this.#alarms.delete(uid);
+    if (!alarm.signal.aborted) this.poke(uid);
+  }
+}
+
+const failureText = (error: FlintlockError): string =>
+  (error.hint === undefined ? error.message : `${error.message}; ${error.hint}`).slice(0, MAX_FAILURE_TEXT);
+
+const causeText = (error: FlintlockError): string | undefined =>
+  error.cause instanceof Error ? error.cause.message.slice(0, MAX_FAILURE_TEXT) : undefined;

@@ -1,0 +1,39 @@
+/**
+ * When a failed attempt is tried again. COMPAT: the wire's `retry` counter and upstream's linear back-off
+ * (20 s times the attempt, ten times) are what clients of v1alpha1 see; a VM that somebody waits for in a
+ * terminal (`restart: no`) fails sooner.
+ */
+import type { ErrorCode } from "../domain/errors.ts";
+import type { MicroVMSpec } from "../domain/microvm.ts";
+
+export interface RetryPolicy {
+  /** Failed attempts after which the VM is FAILED */
+  readonly maxRetry: number;
+  readonly stepMs: number;
+}
+
+export const retryPolicy = (spec: MicroVMSpec): RetryPolicy =>
+  spec.restart === "always" ? { maxRetry: 10, stepMs: 20_000 } : { maxRetry: 2, stepMs: 1_000 };
+
+/** Errors that no repetition mends: the spec has to change, or somebody has to act. */
+const PERMANENT: ReadonlySet<ErrorCode> = new Set([
+  "invalid_spec",
+  "not_found",
+  "unauthenticated",
+  "permission_denied",
+  "unsupported",
+  "data_loss",
+]);
+
+export type Verdict = { readonly kind: "fail" } | { readonly kind: "retry"; readonly afterMs: number };
+
+/** `retry` counts failed attempts, this one included. */
+export const verdict = (spec: MicroVMSpec, code: ErrorCode, retry: number): Verdict => {
+  const policy = retryPolicy(spec);
+  if (PERMANENT.has(code) || retry > policy.maxRetry) return { kind: "fail" };
+  if (code === "failed_precondition" && spec.restart === "no") return { kind: "fail" };
+  return { kind: "retry", afterMs: policy.stepMs * retry };
+};
+
+/** A guest that ran this long before it ended is restarted at once; a shorter run counts as a failed attempt. */
+export const STABLE_RUN_MS = 60_000;

@@ -1,0 +1,185 @@
+/**
+ * The records of all microVMs: durable in the state store, read from memory.
+ *
+ * INVARIANTS: memory shows a change only after it is durable; each change carries the revision it was made
+ * from, so that a delete mark and a finished create can never overwrite one another.
+ */
+import { notFound } from "../domain/errors.ts";
+import type { MicroVM, MicroVMStatus } from "../domain/microvm.ts";
+import type { Uid } from "../domain/units.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { StateStore } from "../ports/state-store.ts";
+import { decodeRecord, encodeRecord, RECORD_PREFIX, recordKey } from "./codec.ts";
+
+interface Held {
+  readonly vm: MicroVM;
+  readonly revision: number;
+}
+
+type Listener = (vm: MicroVM | undefined) => void;
+
+export interface BadRecord {
+  readonly key: string;
+  readonly error: unknown;
+}
+
+export class Repository {
+  readonly #store: StateStore;
+  readonly #clock: Clock;
+  readonly #held = new Map<Uid, Held>();
+  readonly #listeners = new Map<Uid, Set<Listener>>();
+  /** The last change of each record that is on its way: changes of one record queue up */
+  readonly #tails = new Map<Uid, Promise<unknown>>();
+  /** Names being created, so that two creates in one tick cannot both find a name free */
+  readonly #reserved = new Set<string>();
+
+  private constructor(store: StateStore, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Reads every record. One that cannot be read is reported and left alone: it never hides the others. */
+  static async open(
+    store: StateStore,
+    clock: Clock,
+  ): Promise<{ readonly repository: Repository; readonly bad: readonly BadRecord[] }> {
+    const repository = new Repository(store, clock);
+    const bad: BadRecord[] = [];
+    for (const { key, value, revision } of await store.list(RECORD_PREFIX)) {
+      try {
+        const vm = decodeRecord(key, value);
+        repository.#held.set(vm.uid, { vm, revision });
+      } catch (error) {
+        bad.push({ key, error });
+      }
+    }
+    return { repository, bad };
+  }
+
+  find(uid: Uid): MicroVM | undefined {
+    return this.#held.get(uid)?.vm;
+  }
+
+  /** @throws FlintlockError `not_found` */
+  get(uid: Uid): MicroVM {
+    const vm = this.find(uid);
+    if (vm === undefined) throw notFound(`microvm ${uid}`);
+    return vm;
+  }
+
+  /** In order of creation: ULIDs sort by time, and records are added in that order. */
+  *all(): Iterable<MicroVM> {
+    for (const { vm } of this.#held.values()) yield vm;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  isNameTaken(namespace: string, id: string): boolean {
+    if (this.#reserved.has(`${namespace}/${id}`)) return true;
+    for (const vm of this.all()) {
+      if (vm.id === id && vm.namespace === namespace) return true;
+    }
+    return false;
+  }
+
+  /** Durable when it resolves. */
+  async add(vm: MicroVM): Promise<void> {
+    const name = `${vm.namespace}/${vm.id}`;
+    this.#reserved.add(name);
+    try {
+      const key = recordKey(vm.uid);
+      const revision = await this.#store.commit({ expect: { [key]: 0 }, put: { [key]: encodeRecord(vm) } });
+      this.#held.set(vm.uid, { vm, revision });
+      this.#announce(vm.uid, vm);
+    } finally {
+      this.#reserved.delete(name);
+    }
+  }
+
+  /**
+   * Applies `change` to the newest record, durably. Returns the new record, or the old one when `change` returns it
+   * unchanged. Changes of one record are made one after the other.
+   * @throws FlintlockError `not_found`
+   */
+  update(uid: Uid, change: (vm: MicroVM) => MicroVM): Promise<MicroVM> {
+    return this.#inTurn(uid, () => this.#update(uid, change));
+  }
+
+  async #update(uid: Uid, change: (vm: MicroVM) => MicroVM): Promise<MicroVM> {
+    const held = this.#held.get(uid);
+    if (held === undefined) throw notFound(`microvm ${uid}`);
+    const changed = change(held.vm);
+    if (changed === held.vm) return held.vm;
+    const vm: MicroVM = { ...changed, version: held.vm.version + 1, updatedAt: this.#clock.now() };
+    const key = recordKey(uid);
+    const revision = await this.#store.commit({
+      expect: { [key]: held.revision },
+      put: { [key]: encodeRecord(vm) },
+    });
+    this.#held.set(uid, { vm, revision });
+    this.#announce(uid, vm);
+    return vm;
+  }
+
+  updateStatus(uid: Uid, status: Partial<MicroVMStatus>): Promise<MicroVM> {
+    return this.update(uid, (vm) => ({ ...vm, status: { ...vm.status, ...status } }));
+  }
+
+  remove(uid: Uid): Promise<void> {
+    return this.#inTurn(uid, async () => {
+      if (!this.#held.has(uid)) return;
+      await this.#store.commit({ delete: [recordKey(uid)] });
+      this.#held.delete(uid);
+      this.#announce(uid, undefined);
+    });
+  }
+
+  /**
+   * The record now and after changes, the newest only when the reader is slow; `undefined` last, when it is gone.
+   */
+  async *watch(uid: Uid, signal: AbortSignal): AsyncIterable<MicroVM | undefined> {
+    let wake = () => {};
+    let hasNews = true;
+    const listener = () => {
+      hasNews = true;
+      wake();
+    };
+    const listeners = this.#listeners.get(uid) ?? new Set();
+    this.#listeners.set(uid, listeners.add(listener));
+    signal.addEventListener("abort", listener, { once: true });
+    try {
+      while (!signal.aborted) {
+        hasNews = false;
+        const vm = this.find(uid);
+        yield vm;
+        if (vm === undefined) return;
+        if (hasNews) continue;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      signal.throwIfAborted();
+    } finally {
+      signal.removeEventListener("abort", listener);
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#listeners.get(uid) === listeners) this.#listeners.delete(uid);
+    }
+  }
+
+  async #inTurn<T>(uid: Uid, work: () => Promise<T>): Promise<T> {
+    const before = this.#tails.get(uid) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    this.#tails.set(uid, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#tails.get(uid) === mine) this.#tails.delete(uid);
+    }
+  }
+
+  #announce(uid: Uid, vm: MicroVM | undefined): void {
+    for (const listener of this.#listeners.get(uid) ?? []) listener(vm);
+  }
+}

@@ -1,0 +1,102 @@
+/** Accepts a microVM: every rule checked, the record durable, the rest left to the reconciler. */
+import type { CreateInput } from "../domain/create-input.ts";
+import { FlintlockError } from "../domain/errors.ts";
+import type { MicroVM, MicroVMSpec, PortPublication } from "../domain/microvm.ts";
+import { generatedName, parseName } from "../domain/names.ts";
+import type { SpecLimits } from "../domain/spec-rules.ts";
+import { parseSpec } from "../domain/spec-rules.ts";
+import type { Uid } from "../domain/units.ts";
+import type { HostPorts } from "../ports/host-ports.ts";
+import type { IdSource } from "../ports/id-source.ts";
+import type { Capability, Provider } from "../ports/provider.ts";
+import type { Ports } from "../reconcile/ports.ts";
+
+export interface CreateParts {
+  readonly ports: Ports;
+  readonly ids: IdSource;
+  readonly hostPorts: HostPorts;
+  readonly limits: SpecLimits;
+  readonly poke: (uid: Uid) => void;
+}
+
+export const createMicroVM =
+  (parts: CreateParts) =>
+  async (input: CreateInput): Promise<MicroVM> => {
+    const { repository, clock } = parts.ports;
+    const uid = parts.ids.uid();
+    const namespace = parseName(input.namespace || "default", "namespace");
+    const id = input.id === "" ? generatedName(uid) : parseName(input.id, "id");
+    const parsed = parseSpec(input, parts.limits);
+    checkCapabilities(parsed, parts.ports.providers.get(parsed.provider));
+    const spec = { ...parsed, ports: await choosePorts(parsed.ports, parts.hostPorts) };
+    // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
+    if (input.extension !== undefined && repository.isNameTaken(namespace, id)) {
+      throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
+        detail: { field: "id" },
+        hint: "choose another name, or delete it first",
+      });
+    }
+    const now = clock.now();
+    const vm: MicroVM = {
+      uid,
+      id,
+      namespace,
+      spec,
+      status: NEW_STATUS,
+      createdAt: now,
+      updatedAt: now,
+      deletedAt: undefined,
+      version: 1,
+    };
+    await repository.add(vm);
+    parts.poke(uid);
+    return vm;
+  };
+
+const NEW_STATUS: MicroVM["status"] = {
+  state: "pending",
+  retry: 0,
+  notBefore: undefined,
+  failure: undefined,
+  exit: undefined,
+  images: {},
+  volumes: {},
+  kernelMount: undefined,
+  initrdMount: undefined,
+  networkInterfaces: {},
+  timings: {},
+};
+
+/** COMPAT: the words are upstream's. */
+const checkCapabilities = (spec: MicroVMSpec, provider: Provider | undefined): void => {
+  if (provider === undefined) {
+    throw new FlintlockError("unsupported", `provider: microvm provider ${spec.provider} isn't available`);
+  }
+  const need = (capability: Capability, field: string, what: string): void => {
+    if (provider.traits.capabilities.has(capability)) return;
+    throw new FlintlockError("unsupported", `${field}: ${what} not supported by the microvm provider`, {
+      detail: { field, provider: spec.provider },
+    });
+  };
+  const macvtap = spec.interfaces.findIndex(({ type }) => type === "macvtap");
+  if (macvtap >= 0) need("macvtap", `interfaces[${macvtap}].type`, "macvtap network interfaces");
+  const virtiofs = spec.additionalVolumes.findIndex(({ source }) => source.kind === "virtiofs");
+  if (virtiofs >= 0) need("virtiofs", `additional_volumes[${virtiofs}].source`, "virtiofs");
+  if (spec.interfaces.length === 0) need("user-network", "interfaces", "a user-mode network");
+  if (spec.vcpu > provider.traits.maxVcpu) {
+    throw new FlintlockError(
+      "invalid_spec",
+      `vcpu: ${spec.vcpu} is more than the ${provider.traits.maxVcpu} of provider ${spec.provider}`,
+      { detail: { field: "vcpu" } },
+    );
+  }
+};
+
+const choosePorts = async (
+  ports: readonly PortPublication[],
+  hostPorts: HostPorts,
+): Promise<readonly PortPublication[]> => {
+  const chosen: PortPublication[] = [];
+  for (const port of ports) chosen.push(await hostPorts.choose(port));
+  return chosen;
+};

@@ -1,0 +1,35 @@
+/** Finds the VM a caller means: by uid, by name, or by the beginning of a uid. */
+import { FlintlockError, invalidField, notFound } from "../domain/errors.ts";
+import type { MicroVM } from "../domain/microvm.ts";
+import { isUid } from "../domain/names.ts";
+import type { Repository } from "../records/repository.ts";
+import type { Target } from "./api.ts";
+
+/** A shorter one would soon stand for another VM: ULIDs of one day share their first characters. */
+const MIN_PREFIX = 4;
+
+/** @throws FlintlockError `not_found`; `invalid_spec` – several VMs fit */
+export const resolveTarget = (repository: Repository, { target, namespace }: Target): MicroVM => {
+  if (target === "") throw invalidField("target", "must be a uid, the beginning of one, or a name");
+  const upper = target.toUpperCase();
+  if (isUid(upper)) return repository.get(upper);
+  const isHere = (vm: MicroVM) => namespace === "" || vm.namespace === namespace;
+  const named = find(repository, (vm) => vm.id === target && isHere(vm));
+  const found =
+    named.length > 0 || target.length < MIN_PREFIX
+      ? named
+      : find(repository, (vm) => vm.uid.startsWith(upper) && isHere(vm));
+  const [vm, other] = found;
+  if (vm === undefined) throw notFound(`microvm ${JSON.stringify(target.slice(0, 80))}`);
+  if (other === undefined) return vm;
+  throw new FlintlockError("invalid_spec", `target: '${target}' fits ${found.length} microvms`, {
+    detail: { field: "target" },
+    hint: `give more of the uid, or the namespace: ${found
+      .slice(0, 4)
+      .map((one) => `${one.namespace}/${one.id} ${one.uid}`)
+      .join(", ")}`,
+  });
+};
+
+const find = (repository: Repository, fits: (vm: MicroVM) => boolean): readonly MicroVM[] =>
+  [...repository.all()].filter(fits);

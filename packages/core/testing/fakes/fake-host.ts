@@ -1,0 +1,153 @@
+import {
+  type BaseDisk,
+  type Digest,
+  type Disk,
+  FlintlockError,
+  type HostPorts,
+  type Image,
+  type ImageStore,
+  INITRD_FILE_LABEL,
+  type InterfaceStatus,
+  KERNEL_FILE_LABEL,
+  type NetworkInterface,
+  type NetworkManager,
+  type OciReference,
+  type Uid,
+  type VmDirectories,
+  type VmKey,
+  type VolumeStore,
+} from "@flintlock/core";
+
+/** Images that exist by being asked for; `missing` and `errors` are the test's to fill. */
+export class FakeImages implements ImageStore {
+  readonly present = new Map<Digest, Image>();
+  readonly missing = new Set<string>();
+  readonly errors: Error[] = [];
+  pulls = 0;
+
+  async pull(reference: OciReference): Promise<Image> {
+    this.pulls++;
+    const error = this.errors.shift();
+    if (error !== undefined) throw error;
+    if (this.missing.has(reference)) throw new FlintlockError("not_found", `image ${reference} not found`);
+    const image = fakeImage(reference);
+    this.present.set(image.digest, image);
+    return image;
+  }
+
+  async find(key: OciReference | Digest): Promise<Image | undefined> {
+    return (
+      this.present.get(key as Digest) ?? [...this.present.values()].find(({ reference }) => reference === key)
+    );
+  }
+
+  async list(): Promise<readonly Image[]> {
+    return [...this.present.values()];
+  }
+
+  async file(digest: Digest, path: string): Promise<string> {
+    return `/fake/${digest}/${path}`;
+  }
+
+  async baseDisk(digest: Digest, sizeMib: number | undefined): Promise<BaseDisk> {
+    return { path: `/fake/${digest}.raw`, sizeBytes: (sizeMib ?? 1024) * 1024 * 1024, filesystem: "ext4" };
+  }
+
+  async remove(reference: OciReference): Promise<void> {
+    this.present.delete(fakeImage(reference).digest);
+  }
+
+  async prune(): Promise<number> {
+    return 0;
+  }
+}
+
+export const fakeImage = (reference: OciReference): Image => {
+  let sum = 0;
+  for (const char of reference.replace(/@.*$/, "")) sum = (sum * 31 + char.charCodeAt(0)) % 0xffff_ffff;
+  return {
+    reference,
+    digest: `sha256:${sum.toString(16).padStart(64, "0")}` as Digest,
+    config: {
+      entrypoint: [],
+      cmd: ["/bin/sh"],
+      env: [],
+      user: "",
+      workingDir: "",
+      labels: { [KERNEL_FILE_LABEL]: "boot/vmlinuz", [INITRD_FILE_LABEL]: "boot/initrd.img" },
+    },
+    sizeBytes: 1,
+    layers: 1,
+    createdAt: undefined,
+    platform: "linux/amd64",
+  };
+};
+
+/** Directories, volumes, interfaces and ports that are entries of sets. */
+export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, HostPorts {
+  readonly directories = new Set<string>();
+  readonly disks = new Map<string, Map<string, Disk>>();
+  readonly devices = new Map<Uid, Map<string, InterfaceStatus>>();
+  #nextPort = 40_000;
+
+  path(vm: VmKey): string {
+    return `/fake/vm/${vm.namespace}/${vm.id}/${vm.uid}`;
+  }
+
+  async exists(vm: VmKey): Promise<boolean> {
+    return this.directories.has(this.path(vm));
+  }
+
+  async remove(vm: VmKey): Promise<void>;
+  async remove(owner: Uid, deviceId: string): Promise<void>;
+  async remove(what: VmKey | Uid, deviceId?: string): Promise<void> {
+    if (typeof what === "string") {
+      this.devices.get(what)?.delete(deviceId ?? "");
+      if (this.devices.get(what)?.size === 0) this.devices.delete(what);
+      return;
+    }
+    this.directories.delete(this.path(what));
+    this.disks.delete(this.path(what));
+  }
+
+  async ensure(vm: VmKey): Promise<string>;
+  async ensure(owner: Uid, iface: NetworkInterface): Promise<InterfaceStatus>;
+  async ensure(directory: string, volumeId: string, base: BaseDisk, want: Omit<Disk, "path">): Promise<Disk>;
+  async ensure(
+    what: VmKey | string,
+    part?: string | NetworkInterface,
+    _base?: BaseDisk,
+    want?: Omit<Disk, "path">,
+  ): Promise<string | InterfaceStatus | Disk> {
+    if (typeof what !== "string") {
+      this.directories.add(this.path(what));
+      return this.path(what);
+    }
+    if (typeof part === "object") {
+      const status = { hostDeviceName: `tap${this.devices.size}`, index: 1, macAddress: "02:00:00:00:00:01" };
+      const owned = this.devices.get(what as Uid) ?? new Map<string, InterfaceStatus>();
+      this.devices.set(what as Uid, owned.set(part.deviceId, status));
+      return status;
+    }
+    const id = part ?? "";
+    const disk: Disk = {
+      path: `${what}/${id}`,
+      format: want?.format ?? "raw",
+      isReadOnly: want?.isReadOnly ?? false,
+    };
+    const disks = this.disks.get(what) ?? new Map<string, Disk>();
+    this.disks.set(what, disks.set(id, disk));
+    return disk;
+  }
+
+  async observe(directory: string): Promise<ReadonlySet<string>>;
+  async observe(owner: Uid, deviceIds: readonly string[]): Promise<ReadonlySet<string>>;
+  async observe(owner: string, deviceIds?: readonly string[]): Promise<ReadonlySet<string>> {
+    if (deviceIds === undefined) return new Set(this.disks.get(owner)?.keys());
+    return new Set(this.devices.get(owner as Uid)?.keys());
+  }
+
+  async choose<T extends { readonly hostPort: number }>(publication: T): Promise<T> {
+    return publication.hostPort === 0 ? { ...publication, hostPort: this.#nextPort++ } : publication;
+  }
+}

@@ -1,0 +1,132 @@
+import type {
+  ByteStream,
+  Clock,
+  GuestExit,
+  Machine,
+  MachineRef,
+  MachineState,
+  Provider,
+  ProviderTraits,
+  Uid,
+} from "@flintlock/core";
+import { FlintlockError } from "@flintlock/core";
+
+/** What the next calls do, in ms and errors; change it while the provider runs. */
+export interface Script {
+  startMs: number;
+  bootMs: number;
+  stopMs: number;
+  /** Thrown by `start`; consumed one by one, then none */
+  startErrors: Error[];
+  /** Thrown by `awaitReady`; likewise */
+  bootErrors: Error[];
+}
+
+type Simulated =
+  | { readonly state: "booting" | "ready"; readonly pid: number }
+  | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
+
+/**
+ * A provider without VMs: scripted latencies and failures on a clock of the caller's. For testing orchestration, ours
+ * and that of others; it passes the provider contract.
+ */
+export class SimulatedProvider implements Provider {
+  readonly traits: ProviderTraits = {
+    name: "simulated",
+    capabilities: new Set(["user-network", "macvtap"] as const),
+    diskFormats: ["raw"],
+    maxVcpu: 64,
+  };
+  readonly script: Script = { startMs: 0, bootMs: 0, stopMs: 0, startErrors: [], bootErrors: [] };
+  /** Every call that had an effect, for assertions such as "started once" */
+  readonly calls: string[] = [];
+  readonly #clock: Clock;
+  readonly #machines = new Map<Uid, Simulated>();
+  readonly #exits = new Map<Uid, Set<() => void>>();
+  #nextPid = 1000;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async start(machine: Machine, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const existing = this.#machines.get(machine.uid);
+    if (existing?.state === "booting" || existing?.state === "ready") return;
+    const error = this.script.startErrors.shift();
+    if (error !== undefined) throw error;
+    if (this.script.startMs > 0) await this.#clock.sleep(this.script.startMs, signal);
+    this.calls.push(`start ${machine.uid}`);
+    this.#machines.set(machine.uid, { state: "booting", pid: this.#nextPid++ });
+  }
+
+  async awaitReady(machine: Machine, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const error = this.script.bootErrors.shift();
+    if (error !== undefined) throw error;
+    if (this.script.bootMs > 0) await this.#clock.sleep(this.script.bootMs, signal);
+    const simulated = this.#machines.get(machine.uid);
+    if (simulated === undefined || simulated.state === "exited") {
+      throw new FlintlockError("provider_failed", "the VMM ended before the guest was ready");
+    }
+    this.#machines.set(machine.uid, { state: "ready", pid: simulated.pid });
+  }
+
+  async stop(ref: MachineRef, _graceMs: number, signal: AbortSignal): Promise<void> {
+    if (this.script.stopMs > 0) await this.#clock.sleep(this.script.stopMs, signal);
+    if (!this.#machines.has(ref.uid)) return;
+    this.calls.push(`stop ${ref.uid}`);
+    this.#machines.delete(ref.uid);
+    this.#ended(ref.uid);
+  }
+
+  async observe(ref: MachineRef): Promise<MachineState> {
+    const machine = this.#machines.get(ref.uid);
+    if (machine === undefined) return { state: "absent" };
+    if (machine.state === "exited") return machine;
+    return { state: "running", isReady: machine.state === "ready", pid: machine.pid };
+  }
+
+  exited(ref: MachineRef, signal: AbortSignal): Promise<void> {
+    const machine = this.#machines.get(ref.uid);
+    if (machine === undefined || machine.state === "exited") return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const waiting = this.#exits.get(ref.uid) ?? new Set();
+      this.#exits.set(ref.uid, waiting.add(resolve));
+      const giveUp = () => {
+        waiting.delete(resolve);
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", giveUp, { once: true });
+    });
+  }
+
+  async connect(): Promise<ByteStream> {
+    throw new FlintlockError("unavailable", "a simulated guest has no agent");
+  }
+
+  async console(): Promise<ByteStream> {
+    throw new FlintlockError("unavailable", "a simulated guest has no console");
+  }
+
+  /** The guest ends by itself, or, with no code, its VMM dies. */
+  end(uid: Uid, code: number | undefined): void {
+    const machine = this.#machines.get(uid);
+    if (machine === undefined || machine.state === "exited") return;
+    this.#machines.set(uid, {
+      state: "exited",
+      wasReady: machine.state === "ready",
+      exit: { code, reason: code === undefined ? "VMM ended" : "guest ended", at: this.#clock.now() },
+    });
+    this.#ended(uid);
+  }
+
+  get running(): number {
+    return [...this.#machines.values()].filter(({ state }) => state !== "exited").length;
+  }
+
+  #ended(uid: Uid): void {
+    for (const wake of this.#exits.get(uid) ?? []) wake();
+    this.#exits.delete(uid);
+  }
+}

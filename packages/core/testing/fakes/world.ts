@@ -1,0 +1,122 @@
+import {
+  type CreateInput,
+  type ExtensionInput,
+  type GuestSessions,
+  type LogReader,
+  type MicroVM,
+  type MicroVMState,
+  microvmUseCases,
+  Reconciler,
+  Repository,
+  type SpecLimits,
+  type StateStore,
+  silentLog,
+  type Uid,
+} from "@flintlock/core";
+import { FakeHost, FakeImages } from "./fake-host.ts";
+import { ManualClock } from "./manual-clock.ts";
+import { MemoryStore } from "./memory-store.ts";
+import { SeqIds } from "./seq-ids.ts";
+import { SimulatedProvider } from "./simulated-provider.ts";
+
+export const SIMULATED_LIMITS: SpecLimits = {
+  maxVcpu: 64,
+  maxMemoryMib: 32_768,
+  providers: ["simulated"],
+  bundledKernel: "flintlock.local/kernel:latest",
+  bundledRoot: "flintlock.local/busybox:latest",
+};
+
+/** A host in memory: what outlives a daemon (store, machines, directories) and one daemon's core on top. */
+export class World {
+  readonly clock = new ManualClock();
+  readonly store: StateStore = new MemoryStore();
+  readonly host = new FakeHost();
+  readonly images = new FakeImages();
+  readonly provider = new SimulatedProvider(this.clock);
+  readonly ids = new SeqIds();
+
+  /** A daemon starts on this host. Close its reconciler before the next one. */
+  async daemon() {
+    const { repository, bad } = await Repository.open(this.store, this.clock);
+    const ports = {
+      repository,
+      providers: new Map([["simulated" as const, this.provider]]),
+      images: this.images,
+      volumes: this.host,
+      directories: this.host,
+      network: this.host,
+      clock: this.clock,
+      log: silentLog,
+    };
+    const reconciler = new Reconciler(ports, { limits: { bootMachine: 2 }, deleteGraceMs: 1000 });
+    const microvms = microvmUseCases({
+      ports,
+      ids: this.ids,
+      hostPorts: this.host,
+      limits: SIMULATED_LIMITS,
+      poke: (uid) => reconciler.poke(uid),
+      sessions: noSessions,
+      logs: noLogs,
+    });
+    reconciler.resync();
+    return { repository, reconciler, microvms, bad };
+  }
+}
+
+const noSessions: GuestSessions = {
+  attach: () => Promise.reject(new Error("a simulated guest has no agent")),
+};
+
+const noLogs: LogReader = {
+  async *read() {},
+};
+
+/** A valid v1alpha1 request; `changes` make it what the test is about. */
+export const wireInput = (changes: Partial<CreateInput> = {}): CreateInput => ({
+  id: "web",
+  namespace: "ns",
+  labels: {},
+  vcpu: 1,
+  memoryInMb: 1024,
+  kernel: { image: "example.test/kernel:1", filename: "boot/vmlinux", cmdline: {}, addNetworkConfig: false },
+  initrd: undefined,
+  rootVolume: {
+    id: "root",
+    isReadOnly: false,
+    mountPoint: undefined,
+    containerSource: "example.test/root:1",
+    virtiofsSource: undefined,
+    partitionId: undefined,
+    sizeInMb: undefined,
+  },
+  additionalVolumes: [],
+  interfaces: [],
+  metadata: {},
+  provider: "",
+  allowGuestAgent: false,
+  extension: undefined,
+  ...changes,
+});
+
+export const extension = (changes: Partial<ExtensionInput> = {}): ExtensionInput => ({
+  command: undefined,
+  entrypoint: undefined,
+  env: {},
+  user: "",
+  cwd: "",
+  tty: false,
+  attach: false,
+  ports: [],
+  restart: "",
+  pull: "",
+  ...changes,
+});
+
+/** Lets everything run that needs no time to pass. */
+export const settle = async (): Promise<void> => {
+  for (let i = 0; i < 300; i++) await Promise.resolve();
+};
+
+export const stateOf = (find: (uid: Uid) => MicroVM | undefined, uid: Uid): MicroVMState | "gone" =>
+  find(uid)?.status.state ?? "gone";
