@@ -1,0 +1,66 @@
+/** The API and the core without VMs: durable creates per second, and a list of 10,000. */
+import { readFile } from "node:fs/promises";
+import { createClient } from "@flintlock/client";
+import { TestDaemon } from "../test/support/daemon.ts";
+import { ms, summarise, timed } from "./stats.ts";
+
+const VMS = 10_000;
+const CONCURRENCY = 64;
+const LISTS = 30;
+
+export const benchApi = async (): Promise<void> => {
+  await using daemon = await TestDaemon.start(["--default-provider", "simulated", "--log-level", "warn"]);
+  const client = createClient({ address: `unix://${daemon.socket}` });
+  const latencies: number[] = [];
+  let next = 0;
+  const creator = async (): Promise<void> => {
+    while (next < VMS) {
+      const index = next++;
+      const one = await timed(() => client.v1alpha1.createMicroVM({ microvm: spec(index) }));
+      latencies.push(one.ms);
+    }
+  };
+  const all = await timed(() => Promise.all(Array.from({ length: CONCURRENCY }, creator)));
+  await settled(client);
+  const lists: number[] = [];
+  let count = 0;
+  for (let i = 0; i < LISTS; i++) {
+    const list = await timed(() => client.v1alpha1.listMicroVMs({ namespace: "" }));
+    lists.push(list.ms);
+    count = list.value.microvm.length;
+  }
+  const status = await readFile(`/proc/${daemon.pid}/status`, "utf8");
+  const rss = (name: string) =>
+    Math.round(Number(status.match(new RegExp(`${name}:\\s+(\\d+)`))?.[1]) / 1024);
+  client.close();
+  console.log(`simulated provider, ${VMS} microVMs, ${CONCURRENCY} clients on one connection`);
+  console.log(`  durable creates    ${Math.round((VMS / all.ms) * 1000)}/s   goal: 1,000/s or more`);
+  console.log(`  one create         ${ms(summarise(latencies))}`);
+  console.log(
+    `  list of ${count}      ${ms(summarise(lists))}   goal: 150 ms or less, client's decoding included`,
+  );
+  console.log(
+    `  daemon memory      ${rss("VmRSS")} MB now, ${rss("VmHWM")} MB at most   goal: 150 MB or less`,
+  );
+};
+
+const settled = async (client: ReturnType<typeof createClient>): Promise<void> => {
+  for (let i = 0; i < 120; i++) {
+    const { microvm } = await client.v1alpha1.listMicroVMs({ namespace: "" });
+    if (microvm.every((vm) => vm.status?.state === 1)) return;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error("not all simulated microVMs reached CREATED");
+};
+
+const spec = (index: number) => ({
+  id: `vm-${index}`,
+  namespace: `ns-${index % 10}`,
+  vcpu: 2,
+  memoryInMb: 2048,
+  labels: { team: "bench" },
+  kernel: { image: "registry.example/kernel:5.10", filename: "boot/vmlinux", addNetworkConfig: true },
+  rootVolume: { id: "root", source: { containerSource: "registry.example/os:1.23" } },
+  interfaces: [{ deviceId: "eth1", type: 1 as const }],
+  metadata: { "meta-data": "aW5zdGFuY2VfaWQ6IHZtCg==", "user-data": "I2Nsb3VkLWNvbmZpZwo=" },
+});

@@ -1,0 +1,15 @@
+/** `npm run bench [boot|api|disk]`: all of it in a few minutes. Ratios are against bare tools in the same run. */
+import { cpus, loadavg } from "node:os";
+import { benchApi } from "./api.ts";
+import { benchBoot } from "./boot.ts";
+import { benchDisk } from "./disk.ts";
+
+const wanted = process.argv.slice(2);
+const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
+
+console.log(
+  `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Node ${process.version}, load ${loadavg()[0]?.toFixed(1)}`,
+);
+if (isWanted("boot")) await benchBoot(7);
+if (isWanted("api")) await benchApi();
+if (isWanted("disk")) await benchDisk(5);
