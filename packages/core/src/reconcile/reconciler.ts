@@ -19,7 +19,7 @@ import { providerOf } from "./ports.ts";
 import { STABLE_RUN_MS, verdict } from "./retry.ts";
 import type { StepLimits } from "./step-runner.ts";
 import { StepRunner } from "./step-runner.ts";
-import { createStepHandlers } from "./steps.ts";
+import { createStepHandlers, type StatusChange } from "./steps.ts";
 
 /** More steps than any plan needs: a plan that never empties is a bug, and says so. */
 const STEP_BUDGET = 256;
@@ -111,34 +111,42 @@ export class Reconciler {
       return this.#alarm(uid, (signal) => this.#ports.clock.sleep(wait, signal));
     }
     let at = "observe";
+    /** What steps found out and the record does not hold yet: it is written with the outcome */
+    let draft: StatusChange = {};
     try {
       const timings: Record<string, number> = {};
       for (let budget = STEP_BUDGET; budget > 0; budget--) {
-        const current = this.#ports.repository.find(uid);
-        if (current === undefined) return;
+        const record = this.#ports.repository.find(uid);
+        if (record === undefined) return;
+        const current = { ...record, status: { ...record.status, ...draft } };
         at = "observe";
         const next = plan(current, await observe(current, this.#ports));
-        if (next.kind === "settled") return await this.#settle(current, next.state, timings);
-        if (next.kind === "ended") return await this.#ended(current, next.exit);
+        if (next.kind === "settled") return await this.#settle(record, next.state, { ...draft, timings });
+        if (next.kind === "ended") return await this.#ended(record, next.exit, draft);
         at = next.next.kind;
+        // INVARIANT: an image is pinned before anything stands on it, or a prune could take it away.
+        if (draft.images !== undefined && at !== "pullImage") {
+          await this.#ports.repository.updateStatus(uid, draft);
+          draft = {};
+        }
         const signal = AbortSignal.any([loop.step.signal, this.#stop.signal]);
         const { change, ms } = await this.#runner.run(current, next.next, signal);
+        draft = { ...draft, ...change };
         timings[at] = (timings[at] ?? 0) + ms;
         this.#ports.log.debug("step done", { uid, step: at, durationMs: Math.round(ms) });
-        if (Object.keys(change).length > 0) await this.#ports.repository.updateStatus(uid, change);
       }
       throw new FlintlockError("internal", `the plan did not settle within ${STEP_BUDGET} steps`);
     } catch (error) {
       if (loop.step.signal.aborted || this.#stop.signal.aborted) return;
-      await this.#failed(uid, at, toFlintlockError(error));
+      await this.#failed(uid, at, toFlintlockError(error), draft);
     }
   }
 
-  async #settle(vm: MicroVM, state: "created" | "failed", timings: Record<string, number>): Promise<void> {
+  async #settle(vm: MicroVM, state: "created" | "failed", found: StatusChange): Promise<void> {
     if (vm.status.state !== state) {
       await this.#ports.repository.update(vm.uid, (record) => {
         if (record.deletedAt !== undefined) return record;
-        const status: MicroVMStatus = { ...record.status, state, notBefore: undefined, timings };
+        const status: MicroVMStatus = { ...record.status, ...found, state, notBefore: undefined };
         if (state === "failed") return { ...record, status };
         return { ...record, status: { ...status, retry: 0, failure: undefined, exit: undefined } };
       });
@@ -151,12 +159,12 @@ export class Reconciler {
   }
 
   /** The guest ended by itself, or its VMM did. */
-  async #ended(vm: MicroVM, exit: GuestExit): Promise<void> {
+  async #ended(vm: MicroVM, exit: GuestExit, found: StatusChange): Promise<void> {
     if (vm.status.state === "exited") return;
     const now = this.#ports.clock.now();
     this.#ports.log.info("guest ended", { uid: vm.uid, code: exit.code, reason: exit.reason });
     if (vm.spec.restart === "no") {
-      await this.#ports.repository.updateStatus(vm.uid, { state: "exited", exit });
+      await this.#ports.repository.updateStatus(vm.uid, { ...found, state: "exited", exit });
       return;
     }
     // A run that was long enough starts the count anew, and the guest at once; a short one is a failed attempt.
@@ -166,6 +174,7 @@ export class Reconciler {
       ? ({ kind: "retry", afterMs: 0 } as const)
       : verdict(vm.spec, "provider_failed", retry);
     await this.#ports.repository.updateStatus(vm.uid, {
+      ...found,
       state: next.kind === "fail" ? "failed" : "pending",
       exit,
       retry,
@@ -174,7 +183,7 @@ export class Reconciler {
     this.#pokeSoon(vm.uid);
   }
 
-  async #failed(uid: Uid, step: string, error: FlintlockError): Promise<void> {
+  async #failed(uid: Uid, step: string, error: FlintlockError, found: StatusChange): Promise<void> {
     const now = this.#ports.clock.now();
     const record = await this.#ports.repository.update(uid, (vm) => {
       const retry = vm.status.retry + 1;
@@ -186,6 +195,7 @@ export class Reconciler {
         ...vm,
         status: {
           ...vm.status,
+          ...found,
           state,
           retry,
           notBefore: state === "failed" ? undefined : unixMs(now + afterMs),

@@ -5,16 +5,14 @@
  */
 
 import { FlintlockError, notFound } from "../domain/errors.ts";
-import type { Image } from "../domain/image.ts";
-import { INITRD_FILE_LABEL, KERNEL_FILE_LABEL } from "../domain/image.ts";
-import type { MicroVM, MicroVMStatus, Mount } from "../domain/microvm.ts";
+import type { MicroVM, MicroVMStatus } from "../domain/microvm.ts";
 import { volumesOf } from "../domain/spec-parts.ts";
-import type { Digest, OciReference } from "../domain/units.ts";
-import type { Machine, MachineDisk, Provider } from "../ports/provider.ts";
-import { machineOf } from "./machine.ts";
+import type { OciReference } from "../domain/units.ts";
+import type { Machine, Provider } from "../ports/provider.ts";
 import type { Step, StepKind } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
+import { digestOf, hostPath, prepareMachine } from "./prepare-machine.ts";
 
 /** What a step adds to the status once it has worked. */
 export type StatusChange = Partial<MicroVMStatus>;
@@ -69,23 +67,20 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
   },
 
   async bootMachine(vm, _step, signal) {
-    const machine = await prepareMachine(vm, ports, signal);
+    const { machine, status } = await prepareMachine(vm, ports, signal);
     const provider = providerOf(ports, vm);
     await orStop(provider, machine, signal, async () => {
       await provider.start(machine, signal);
       await provider.awaitReady(machine, signal);
     });
-    return {
-      kernelMount: hostPath(machine.kernelPath),
-      initrdMount: machine.initrdPath === undefined ? undefined : hostPath(machine.initrdPath),
-    };
+    return status;
   },
 
   async awaitGuest(vm, _step, signal) {
+    const { machine, status } = await prepareMachine(vm, ports, signal);
     const provider = providerOf(ports, vm);
-    const machine = await prepareMachine(vm, ports, signal);
     await orStop(provider, machine, signal, () => provider.awaitReady(machine, signal));
-    return {};
+    return status;
   },
 
   async stopMachine(vm, _step, signal) {
@@ -130,74 +125,6 @@ const orStop = async (
   }
 };
 
-/** Files and disks as host paths. Everything here is idempotent and, after the first time, quick. */
-const prepareMachine = async (vm: MicroVM, ports: Ports, signal: AbortSignal): Promise<Machine> => {
-  const { kernel, initrd, rootVolume } = vm.spec;
-  const directory = await ports.directories.ensure(vm);
-  const kernelImage = await imageOf(vm, ports, kernel.image);
-  const kernelFile = kernel.filename || (kernelImage.config.labels[KERNEL_FILE_LABEL] ?? "");
-  if (kernelFile === "") {
-    throw new FlintlockError(
-      "invalid_spec",
-      "kernel.filename: is required, because the image names no kernel file",
-      {
-        detail: { field: "kernel.filename" },
-        hint: `set it, or label the image ${KERNEL_FILE_LABEL}=boot/vmlinuz`,
-      },
-    );
-  }
-  const initrdImage = initrd === undefined ? kernelImage : await imageOf(vm, ports, initrd.image);
-  const ourInitrd = initrdImage.config.labels[INITRD_FILE_LABEL];
-  const initrdFile = initrd?.filename || ourInitrd;
-  const rootImage =
-    rootVolume?.source.kind === "image" ? await imageOf(vm, ports, rootVolume.source.image) : undefined;
-  return machineOf(vm, {
-    directory,
-    kernelPath: await ports.images.file(kernelImage.digest, kernelFile, signal),
-    initrdPath:
-      initrdFile === undefined ? undefined : await ports.images.file(initrdImage.digest, initrdFile, signal),
-    isOurInitrd: initrdFile !== undefined && initrdFile === ourInitrd && rootVolume !== undefined,
-    disks: await disksOf(vm, ports, directory, signal),
-    hostDevices: Object.fromEntries(
-      Object.entries(vm.status.networkInterfaces).map(([deviceId, status]) => [
-        deviceId,
-        status.hostDeviceName,
-      ]),
-    ),
-    rootConfig: rootImage?.config,
-  });
-};
-
-const disksOf = async (
-  vm: MicroVM,
-  ports: Ports,
-  directory: string,
-  signal: AbortSignal,
-): Promise<readonly MachineDisk[]> => {
-  const [format = "raw"] = providerOf(ports, vm).traits.diskFormats;
-  const disks: MachineDisk[] = [];
-  for (const { id, source, sizeMib, isReadOnly } of volumesOf(vm.spec)) {
-    if (source.kind !== "image") continue;
-    const base = await ports.images.baseDisk(digestOf(vm, source.image), sizeMib, signal);
-    const disk = await ports.volumes.ensure(directory, id, base, { format, isReadOnly }, signal);
-    disks.push({ ...disk, volumeId: id });
-  }
-  return disks;
-};
-
-const imageOf = async (vm: MicroVM, ports: Ports, reference: OciReference): Promise<Image> => {
-  const image = await ports.images.find(digestOf(vm, reference));
-  if (image === undefined) throw notFound(`image ${reference}`);
-  return image;
-};
-
-const digestOf = (vm: MicroVM, reference: OciReference): Digest => {
-  const digest = vm.status.images[reference];
-  if (digest === undefined)
-    throw new FlintlockError("internal", `image ${reference} was used before it was pulled`);
-  return digest;
-};
-
 /** A tag that moved since must not change a VM that has already used it. */
 const pinned = (vm: MicroVM, reference: OciReference): OciReference => {
   const digest = vm.status.images[reference];
@@ -205,5 +132,3 @@ const pinned = (vm: MicroVM, reference: OciReference): OciReference => {
   const name = reference.replace(/@.*$/, "").replace(/:[^:/]+$/, "");
   return `${name}@${digest}` as OciReference;
 };
-
-const hostPath = (source: string): Mount => ({ type: "hostpath", source });

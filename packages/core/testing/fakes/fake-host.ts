@@ -124,8 +124,10 @@ export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, Hos
       return this.path(what);
     }
     if (typeof part === "object") {
-      const status = { hostDeviceName: `tap${this.devices.size}`, index: 1, macAddress: "02:00:00:00:00:01" };
       const owned = this.devices.get(what as Uid) ?? new Map<string, InterfaceStatus>();
+      const existing = owned.get(part.deviceId);
+      if (existing !== undefined) return existing;
+      const status = { hostDeviceName: `tap${this.devices.size}`, index: 1, macAddress: "02:00:00:00:00:01" };
       this.devices.set(what as Uid, owned.set(part.deviceId, status));
       return status;
     }

@@ -1,0 +1,114 @@
+/** Gathers what a VMM needs: files, disks and devices as host paths and names. */
+import { FlintlockError, notFound } from "../domain/errors.ts";
+import { type Image, INITRD_FILE_LABEL, KERNEL_FILE_LABEL } from "../domain/image.ts";
+import type { InterfaceStatus, MicroVM, MicroVMStatus, Mount } from "../domain/microvm.ts";
+import { volumesOf } from "../domain/spec-parts.ts";
+import type { Digest, OciReference } from "../domain/units.ts";
+import type { Machine, MachineDisk } from "../ports/provider.ts";
+import { machineOf } from "./machine.ts";
+import { type Ports, providerOf } from "./ports.ts";
+
+export interface PreparedMachine {
+  readonly machine: Machine;
+  /** What the record should say of it */
+  readonly status: Pick<MicroVMStatus, "kernelMount" | "initrdMount" | "volumes" | "networkInterfaces">;
+}
+
+/** Everything here is idempotent and, after the first time, quick. */
+export const prepareMachine = async (
+  vm: MicroVM,
+  ports: Ports,
+  signal: AbortSignal,
+): Promise<PreparedMachine> => {
+  const { rootVolume } = vm.spec;
+  const directory = await ports.directories.ensure(vm);
+  const files = await bootFiles(vm, ports, signal);
+  const disks = await disksOf(vm, ports, directory, signal);
+  const networkInterfaces: Record<string, InterfaceStatus> = {};
+  for (const iface of vm.spec.interfaces) {
+    networkInterfaces[iface.deviceId] = await ports.network.ensure(vm.uid, iface, signal);
+  }
+  const rootImage =
+    rootVolume?.source.kind === "image" ? await imageOf(vm, ports, rootVolume.source.image) : undefined;
+  const machine = machineOf(vm, {
+    directory,
+    ...files,
+    isOurInitrd: files.isOurInitrd && rootVolume !== undefined,
+    disks,
+    hostDevices: Object.fromEntries(
+      Object.entries(networkInterfaces).map(([deviceId, status]) => [deviceId, status.hostDeviceName]),
+    ),
+    rootConfig: rootImage?.config,
+  });
+  const status = {
+    kernelMount: hostPath(files.kernelPath),
+    initrdMount: files.initrdPath === undefined ? undefined : hostPath(files.initrdPath),
+    volumes: Object.fromEntries(disks.map(({ volumeId, path }) => [volumeId, hostPath(path)])),
+    networkInterfaces,
+  };
+  return { machine, status };
+};
+
+interface BootFiles {
+  readonly kernelPath: string;
+  readonly initrdPath: string | undefined;
+  readonly isOurInitrd: boolean;
+}
+
+/** The spec's file names, or those that the images' labels give. A kernel image may bring its initrd. */
+const bootFiles = async (vm: MicroVM, ports: Ports, signal: AbortSignal): Promise<BootFiles> => {
+  const { kernel, initrd } = vm.spec;
+  const kernelImage = await imageOf(vm, ports, kernel.image);
+  const kernelFile = kernel.filename || (kernelImage.config.labels[KERNEL_FILE_LABEL] ?? "");
+  if (kernelFile === "") {
+    throw new FlintlockError(
+      "invalid_spec",
+      "kernel.filename: is required, because the image names no kernel file",
+      {
+        detail: { field: "kernel.filename" },
+        hint: `set it, or label the image ${KERNEL_FILE_LABEL}=boot/vmlinuz`,
+      },
+    );
+  }
+  const initrdImage = initrd === undefined ? kernelImage : await imageOf(vm, ports, initrd.image);
+  const ours = initrdImage.config.labels[INITRD_FILE_LABEL];
+  const initrdFile = initrd?.filename || ours;
+  return {
+    kernelPath: await ports.images.file(kernelImage.digest, kernelFile, signal),
+    initrdPath:
+      initrdFile === undefined ? undefined : await ports.images.file(initrdImage.digest, initrdFile, signal),
+    isOurInitrd: initrdFile !== undefined && initrdFile === ours,
+  };
+};
+
+const disksOf = async (
+  vm: MicroVM,
+  ports: Ports,
+  directory: string,
+  signal: AbortSignal,
+): Promise<readonly MachineDisk[]> => {
+  const [format = "raw"] = providerOf(ports, vm).traits.diskFormats;
+  const disks: MachineDisk[] = [];
+  for (const { id, source, sizeMib, isReadOnly } of volumesOf(vm.spec)) {
+    if (source.kind !== "image") continue;
+    const base = await ports.images.baseDisk(digestOf(vm, source.image), sizeMib, signal);
+    const disk = await ports.volumes.ensure(directory, id, base, { format, isReadOnly }, signal);
+    disks.push({ ...disk, volumeId: id });
+  }
+  return disks;
+};
+
+const imageOf = async (vm: MicroVM, ports: Ports, reference: OciReference): Promise<Image> => {
+  const image = await ports.images.find(digestOf(vm, reference));
+  if (image === undefined) throw notFound(`image ${reference}`);
+  return image;
+};
+
+export const digestOf = (vm: MicroVM, reference: OciReference): Digest => {
+  const digest = vm.status.images[reference];
+  if (digest === undefined)
+    throw new FlintlockError("internal", `image ${reference} was used before it was pulled`);
+  return digest;
+};
+
+export const hostPath = (source: string): Mount => ({ type: "hostpath", source });

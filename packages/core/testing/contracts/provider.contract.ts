@@ -1,0 +1,117 @@
+import type { Machine, MachineRef, Provider } from "@flintlock/core";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+/** Machines and providers for one test. */
+export interface ProviderHarness {
+  /** A provider as a daemon that just started has it; all of one harness see the same machines. */
+  provider(): Provider;
+  /** A machine that never ran, whose guest becomes ready and then runs until it is asked to end. */
+  machine(): Promise<Machine>;
+  /** Its VMM dies as by a crash, unknown to every provider. */
+  crash(ref: MachineRef): Promise<void>;
+  /** Ends all machines, closes all providers, removes all files. */
+  close(): Promise<void>;
+}
+
+export interface ProviderContractOptions {
+  /** Time limit of one test; the longest boots two machines, one after the other */
+  readonly timeoutMs: number;
+  /** In which the guest ends by itself when asked */
+  readonly graceMs: number;
+}
+
+/** What every provider promises (ports/provider.ts), on machines that really run, or claim to. */
+export const providerContract = (
+  name: string,
+  makeHarness: () => Promise<ProviderHarness>,
+  { timeoutMs, graceMs }: ProviderContractOptions,
+): void => {
+  describe(`provider contract: ${name}`, { timeout: timeoutMs }, () => {
+    let harness: ProviderHarness;
+    let provider: Provider;
+    const signal = new AbortController().signal;
+    beforeEach(async () => {
+      harness = await makeHarness();
+      provider = harness.provider();
+    });
+    afterEach(() => harness.close(), timeoutMs);
+
+    const boot = async (machine: Machine): Promise<number> => {
+      await provider.start(machine, signal);
+      await provider.awaitReady(machine, signal);
+      return await pidOf(provider, machine);
+    };
+
+    test("a machine that never ran is absent, and there is nothing to stop or to wait for", async () => {
+      const machine = await harness.machine();
+      expect(await provider.observe(machine)).toEqual({ state: "absent" });
+      await provider.stop(machine, 1000, signal);
+      await provider.exited(machine, signal);
+      expect(await provider.observe(machine)).toEqual({ state: "absent" });
+    });
+
+    test("a machine starts once, becomes ready, and ends when asked", async () => {
+      const machine = await harness.machine();
+      const pid = await boot(machine);
+      expect(await provider.observe(machine)).toEqual({ state: "running", isReady: true, pid });
+      await provider.start(machine, signal);
+      await provider.awaitReady(machine, signal);
+      expect(await pidOf(provider, machine)).toBe(pid);
+
+      await Promise.all([provider.exited(machine, signal), provider.stop(machine, graceMs, signal)]);
+      expect((await provider.observe(machine)).state).not.toBe("running");
+      await provider.stop(machine, graceMs, signal);
+    });
+
+    test("giving up the wait for the guest leaves the machine; no grace ends it at once", async () => {
+      const machine = await harness.machine();
+      await provider.start(machine, signal);
+      const giveUp = new AbortController();
+      giveUp.abort(new Error("enough"));
+      await expect(provider.awaitReady(machine, giveUp.signal)).rejects.toThrow("enough");
+      await expect(provider.exited(machine, giveUp.signal)).rejects.toThrow("enough");
+      expect((await provider.observe(machine)).state).toBe("running");
+      await provider.stop(machine, 0, signal);
+      expect((await provider.observe(machine)).state).not.toBe("running");
+    });
+
+    test("another daemon adopts the machine: it sees, starts and stops the same VMM", async () => {
+      const machine = await harness.machine();
+      const pid = await boot(machine);
+      const heir = harness.provider();
+      expect(await heir.observe(machine)).toEqual({ state: "running", isReady: true, pid });
+      await heir.start(machine, signal);
+      await heir.awaitReady(machine, signal);
+      expect(await pidOf(heir, machine)).toBe(pid);
+      await Promise.all([heir.exited(machine, signal), heir.stop(machine, 0, signal)]);
+      expect((await heir.observe(machine)).state).not.toBe("running");
+    });
+
+    test("a VMM that crashes is noticed, told apart from a failed boot, and can be started again", async () => {
+      const machine = await harness.machine();
+      const first = await boot(machine);
+      await Promise.all([provider.exited(machine, signal), harness.crash(machine)]);
+      const ended = await provider.observe(machine);
+      expect(ended).toMatchObject({ state: "exited", wasReady: true, exit: { code: undefined } });
+      expect(await harness.provider().observe(machine)).toEqual(ended);
+
+      expect(await boot(machine)).not.toBe(first);
+      expect(await provider.observe(machine)).toMatchObject({ state: "running", isReady: true });
+    });
+
+    test("two machines run side by side, and the end of one is not the other's", async () => {
+      const [one, two] = [await harness.machine(), await harness.machine()];
+      const pids = await Promise.all([boot(one), boot(two)]);
+      expect(pids[0]).not.toBe(pids[1]);
+      await provider.stop(one, 0, signal);
+      expect((await provider.observe(one)).state).not.toBe("running");
+      expect(await pidOf(provider, two)).toBe(pids[1]);
+    });
+  });
+};
+
+const pidOf = async (provider: Provider, ref: MachineRef): Promise<number> => {
+  const machine = await provider.observe(ref);
+  if (machine.state !== "running") throw new Error(`the machine is ${machine.state}`);
+  return machine.pid;
+};

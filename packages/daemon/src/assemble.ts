@@ -1,0 +1,190 @@
+/**
+ * COMPOSITION ROOT: with `main.ts` the only place where adapters meet. Read it as the wiring diagram.
+ */
+import { mkdir } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import {
+  type HostInfo,
+  hostUseCases,
+  type ImageLoader,
+  type ImageStore,
+  imageUseCases,
+  type Log,
+  microvmUseCases,
+  type NetworkManager,
+  type Provider,
+  type ProviderName,
+  Reconciler,
+  Repository,
+  type UseCases,
+  type VmDirectories,
+  type VolumeStore,
+} from "@flintlock/core";
+import { FakeHost, FakeImages, SimulatedProvider } from "@flintlock/core/testing";
+import { attach } from "./adapters/guest/agent.ts";
+import { hostPorts } from "./adapters/host/host-ports.ts";
+import { hostProbes } from "./adapters/host/host-probes.ts";
+import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
+import { createImageStore } from "./adapters/images/image-store.ts";
+import { logReader } from "./adapters/logs/log-reader.ts";
+import { createNetworkManager } from "./adapters/network/network-manager.ts";
+import { createQemuProvider } from "./adapters/providers/qemu/provider.ts";
+import { LevelStore } from "./adapters/store/level-store.ts";
+import { systemClock } from "./adapters/time/system-clock.ts";
+import { ulidSource } from "./adapters/time/ulid-source.ts";
+import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
+import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
+import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
+import type { Config } from "./config.ts";
+import type { DisposeStack } from "./dispose-stack.ts";
+import { VERSION } from "./version.ts";
+
+/** Everything that touches the host, real or simulated. */
+interface Host {
+  readonly providers: ReadonlyMap<ProviderName, Provider>;
+  readonly images: ImageStore & ImageLoader;
+  readonly volumes: VolumeStore;
+  readonly directories: VmDirectories;
+  readonly network: NetworkManager;
+  readonly accelerator: () => Promise<{ readonly name: string; readonly why: string }>;
+}
+
+/** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
+export const assemble = async (config: Config, log: Log, stack: DisposeStack): Promise<UseCases> => {
+  await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
+  const store = stack.add("state store", await LevelStore.open(join(config.stateDir, "store")), (it) =>
+    it.close(),
+  );
+  const { repository, bad } = await Repository.open(store, systemClock);
+  for (const { key, error } of bad)
+    log.error("a record cannot be read and is left alone", { key, error: String(error) });
+
+  const host = config.defaultProvider === "simulated" ? simulatedHost() : await realHost(config, log, stack);
+  const ports = { ...host, repository, clock: systemClock, log };
+  const reconciler = stack.add(
+    "reconciler",
+    new Reconciler(ports, {
+      limits: { bootMachine: config.maxParallelBoots, prepareVolume: cpus().length, pullImage: 8 },
+      deleteGraceMs: config.deleteGraceMs,
+    }),
+    (it) => it.close(),
+  );
+
+  const microvms = microvmUseCases({
+    ports,
+    ids: ulidSource(),
+    hostPorts,
+    limits: {
+      maxVcpu: 64,
+      maxMemoryMib: config.maxMemoryMib,
+      providers: [config.defaultProvider],
+      bundledKernel: BUNDLED_KERNEL,
+      bundledRoot: BUNDLED_ROOT,
+    },
+    poke: (uid) => reconciler.poke(uid),
+    sessions: { attach },
+    logs: logReader,
+  });
+  reconciler.resync();
+  const timer = setInterval(() => reconciler.resync(), config.resyncMs).unref();
+  stack.add("resync timer", timer, async (it) => clearInterval(it));
+
+  return {
+    microvms,
+    images: imageUseCases({ store: host.images, loader: host.images, repository }),
+    host: hostUseCases({
+      info: () => hostInfo(config, host),
+      probes: hostProbes({
+        stateDir: config.stateDir,
+        qemuBinary: config.qemuBinary,
+        accelerator: host.accelerator,
+        bundledImages: () => bundledImages(host.images),
+      }),
+      microvms,
+      clock: systemClock,
+    }),
+  };
+};
+
+const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<Host> => {
+  const images = withBundledImages(
+    await createImageStore({
+      root: join(config.stateDir, "images"),
+      insecureRegistries: config.insecureRegistries,
+      dockerConfigPath: config.dockerConfigPath,
+      platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" },
+      disks: createImageDisks({ workerUrl: diskWorkerUrl() }),
+      log: log.child({ component: "images" }),
+    }),
+    config.guestImagesDir,
+  );
+  const qemu = createQemuProvider({
+    binary: config.qemuBinary,
+    accelerator: config.accelerator,
+    stateFile: join(config.stateDir, "accelerator.json"),
+    log: log.child({ component: "qemu" }),
+    bootDeadlineMs: BOOT_DEADLINE_MS,
+  });
+  stack.add("qemu provider", qemu, (it) => it.close());
+  return {
+    providers: new Map([["qemu", qemu]]),
+    images,
+    volumes: createVolumeStore(),
+    directories: createVmDirectories(config.stateDir),
+    network: createNetworkManager({ bridge: config.bridgeName, allowedBridges: config.allowedBridges }),
+    accelerator: async () => {
+      const { accelerator, reason } = await qemu.accelerator(new AbortController().signal);
+      return { name: accelerator, why: reason };
+    },
+  };
+};
+
+/**
+ * The boot watchdog. An emulated guest takes some 3 s alone on a core and a minute among sixteen; this is for those that
+ * will never come up.
+ */
+const BOOT_DEADLINE_MS = 120_000;
+
+/** No VMs, no images, no privileges: the same core and API, for benchmarks and for those who build on the API. */
+const simulatedHost = (): Host => {
+  const fake = new FakeHost();
+  const images = Object.assign(new FakeImages(), { load: async () => [], loadLayout: async () => [] });
+  return {
+    providers: new Map([["simulated", new SimulatedProvider(systemClock)]]),
+    images,
+    volumes: fake,
+    directories: fake,
+    network: fake,
+    accelerator: async () => ({ name: "none", why: "simulated" }),
+  };
+};
+
+const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
+  version: VERSION,
+  stateDir: config.stateDir,
+  pid: process.pid,
+  providers: [...host.providers.keys()],
+  defaultProvider: config.defaultProvider,
+  accelerator: (await host.accelerator()).name,
+});
+
+const bundledImages = async (images: ImageStore) => {
+  const signal = new AbortController().signal;
+  return Promise.all(
+    [BUNDLED_KERNEL, BUNDLED_ROOT].map(async (reference) => ({
+      reference,
+      isPresent: await images.pull(reference, { policy: "never" }, signal).then(
+        () => true,
+        () => false,
+      ),
+    })),
+  );
+};
+
+/** Bundled, the worker lies beside us as JavaScript; run from source, the work is done in this thread. */
+const diskWorkerUrl = (): URL | undefined => {
+  const here = fileURLToPath(import.meta.url);
+  return here.endsWith(".js") ? pathToFileURL(join(here, "../disk-worker.js")) : undefined;
+};
