@@ -28,9 +28,19 @@ module.exports = {
     {
       name: "adapters-do-not-meet",
       severity: "error",
-      comment: "Adapters meet in main.ts and its wiring. What VMMs share lives in providers/shared.",
-      from: { path: `${adapters}(providers/[^/]+|[^/]+)/`, pathNot: "\\.test\\.ts$" },
-      to: { path: adapters, pathNot: [`${adapters}$1/`, `${adapters}providers/shared/`] },
+      comment: "Adapters meet in assemble.ts. What VMMs share lives in providers/shared.",
+      from: { path: `${adapters}([^/]+)/`, pathNot: ["\\.test\\.ts$", `${adapters}providers/`] },
+      to: { path: adapters, pathNot: `${adapters}$1/` },
+    },
+    {
+      name: "providers-do-not-meet",
+      severity: "error",
+      comment: "A provider stands on what VMMs share and on the guest's protocol, never on another provider.",
+      from: { path: `${adapters}providers/([^/]+)/`, pathNot: "\\.test\\.ts$" },
+      to: {
+        path: adapters,
+        pathNot: [`${adapters}providers/$1/`, `${adapters}providers/shared/`, `${adapters}guest/`],
+      },
     },
     {
       name: "wire-stays-in-the-api",

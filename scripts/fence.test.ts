@@ -61,6 +61,11 @@ test.each([
     'export { s } from "../store/s.ts";\n',
   ],
   [
+    "providers-do-not-meet",
+    "packages/daemon/src/adapters/providers/firecracker/bad.ts",
+    'export { p } from "../qemu/q.ts";\n',
+  ],
+  [
     "wire-stays-in-the-api",
     "packages/daemon/src/adapters/store/bad.ts",
     'export { wire } from "../../../../api/src/index.ts";\n',
