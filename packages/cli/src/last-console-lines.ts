@@ -1,0 +1,29 @@
+import type { Client } from "@flintlock/client";
+import { deadline } from "./deadline.ts";
+
+const LINES = 8;
+const DEADLINE_MS = 3_000;
+const MAX_BYTES = 8 * 1024;
+
+/** The end of a guest's console, for an error text; empty when there is none to be had. */
+export const lastConsoleLines = async (client: Client, target: string): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  try {
+    const signal = deadline(DEADLINE_MS);
+    for await (const { data } of client.microvms.logs({ target, tail: LINES }, { signal })) {
+      chunks.push(data);
+      total += data.length;
+      if (total > MAX_BYTES) break;
+    }
+  } catch {
+    // The error at hand is told without its console, then.
+  }
+  return Buffer.concat(chunks)
+    .toString("utf8")
+    .replaceAll("\r", "")
+    .trim()
+    .split("\n")
+    .slice(-LINES)
+    .join("\n");
+};

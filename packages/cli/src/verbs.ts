@@ -1,0 +1,108 @@
+/** Every command there is, in the order of the help. */
+import type { VerbEntry } from "./verb.ts";
+
+const imageVerbs: readonly VerbEntry[] = [
+  {
+    name: "pull",
+    summary: "fetch images from a registry",
+    load: async () => (await import("./commands/image-pull.ts")).imagePull,
+  },
+  {
+    name: "load",
+    summary: "read an image from an OCI layout or archive, or a docker save archive",
+    load: async () => (await import("./commands/image-load.ts")).imageLoad,
+  },
+  {
+    name: "ls",
+    aliases: ["list"],
+    summary: "list images",
+    load: async () => (await import("./commands/image-ls.ts")).imageLs,
+  },
+  {
+    name: "inspect",
+    summary: "show an image in full",
+    load: async () => (await import("./commands/image-inspect.ts")).imageInspect,
+  },
+  {
+    name: "rm",
+    summary: "remove images",
+    load: async () => (await import("./commands/image-rm.ts")).imageRm,
+  },
+  {
+    name: "prune",
+    summary: "drop content that no image and no microVM uses",
+    load: async () => (await import("./commands/image-prune.ts")).imagePrune,
+  },
+];
+
+const imageVerb = (name: string): Pick<VerbEntry, "load"> => {
+  const load = imageVerbs.find((verb) => verb.name === name)?.load;
+  return load === undefined ? {} : { load };
+};
+
+export const verbs: readonly VerbEntry[] = [
+  {
+    name: "run",
+    summary: "create a microVM, run a command in it, and remove it",
+    load: async () => (await import("./commands/run.ts")).run,
+  },
+  {
+    name: "create",
+    summary: "create a microVM and leave it running",
+    load: async () => (await import("./commands/create.ts")).create,
+  },
+  {
+    name: "ls",
+    aliases: ["ps", "list"],
+    summary: "list microVMs",
+    load: async () => (await import("./commands/ls.ts")).ls,
+  },
+  {
+    name: "inspect",
+    summary: "show microVMs in full",
+    load: async () => (await import("./commands/inspect.ts")).inspect,
+  },
+  {
+    name: "rm",
+    summary: "stop and delete microVMs",
+    load: async () => (await import("./commands/rm.ts")).rm,
+  },
+  {
+    name: "logs",
+    summary: "print what a guest wrote to its console",
+    load: async () => (await import("./commands/logs.ts")).logs,
+  },
+  {
+    name: "attach",
+    summary: "join the main process of a microVM",
+    load: async () => (await import("./commands/attach.ts")).attach,
+  },
+  {
+    name: "console",
+    summary: "open a microVM's serial console",
+    load: async () => (await import("./commands/console.ts")).console,
+  },
+  {
+    name: "wait",
+    summary: "wait until microVMs run, end or are gone",
+    load: async () => (await import("./commands/wait.ts")).wait,
+  },
+  { name: "image", summary: "images: pull, load, ls, inspect, rm, prune", verbs: imageVerbs },
+  { name: "pull", summary: "same as image pull", ...imageVerb("pull") },
+  { name: "rmi", summary: "same as image rm", ...imageVerb("rm") },
+  {
+    name: "doctor",
+    summary: "check what this host can do, and boot a probe microVM",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  {
+    name: "version",
+    summary: "print the versions of client and daemon",
+    load: async () => (await import("./commands/version.ts")).version,
+  },
+  {
+    name: "completion",
+    summary: "print a completion script for bash, zsh or fish",
+    load: async () => (await import("./commands/completion.ts")).completion,
+  },
+];

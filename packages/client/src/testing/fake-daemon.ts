@@ -1,0 +1,373 @@
+/**
+ * A daemon without microVMs, over real gRPC on a real socket, for the tests of the client and of the CLI.
+ * What a "guest" does is its image's name and its command; see `guest` and `settledState`.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  CheckResponseSchema,
+  ext,
+  Host,
+  ImageSchema,
+  Images,
+  InfoResponseSchema,
+  PullResponseSchema,
+  types,
+} from "@flintlock/api";
+import {
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type ServiceError,
+  status,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+
+export interface FakeDaemon extends AsyncDisposable {
+  readonly address: string;
+  readonly vms: Map<string, ext.MicroVM>;
+  /** What came in, in order: `create`, `attach`, `signal INT`, `stdin_eof`, `delete web`, … */
+  readonly log: string[];
+  /** Bytes the `flood` guest has handed to gRPC */
+  readonly flooded: () => number;
+  /** Bytes that Load received */
+  readonly loaded: () => number;
+}
+
+type Attach = ServerDuplexStream<ext.AttachRequest, ext.AttachResponse>;
+
+const FLOOD_CHUNK = Buffer.alloc(64 * 1024, "x");
+
+export const startFakeDaemon = async (): Promise<FakeDaemon> => {
+  const directory = await mkdtemp(join(tmpdir(), "fake-daemon-"));
+  const address = `unix://${join(directory, "d.sock")}`;
+  const vms = new Map<string, ext.MicroVM>();
+  const log: string[] = [];
+  const counts = { flooded: 0, loaded: 0, created: 0 };
+  const changed = new Set<() => void>();
+  const change = () => {
+    for (const listener of [...changed]) listener();
+  };
+
+  const find = (target: string): ext.MicroVM => {
+    for (const vm of vms.values()) {
+      const { uid = "", id = "" } = vm.microvm?.spec ?? {};
+      if (id === target || (target.length >= 4 && uid.startsWith(target))) return vm;
+    }
+    throw failure(status.NOT_FOUND, "not_found", `microVM ${target} not found`);
+  };
+
+  const microvms = implement({
+    create: ({ microvm, process, ports }: ext.CreateRequest) => {
+      counts.created += 1;
+      const uid = `01JD0000000000000000000${String(counts.created).padStart(3, "0")}`;
+      const id = microvm?.id || `vm-${counts.created}`;
+      log.push(`create ${id}`);
+      if ((microvm?.vcpu ?? 0) > 64) {
+        throw failure(status.INVALID_ARGUMENT, "invalid_spec", "vcpu: must be 1 to 64", {
+          hint: "ask for less",
+        });
+      }
+      const spec = { ...create(types.MicroVMSpecSchema), ...microvm, id, uid };
+      const vm = create(ext.MicroVMSchema, {
+        microvm: { version: 1, spec: { ...spec, namespace: spec.namespace || "default" } },
+        ...(process === undefined ? {} : { process }),
+        ports,
+        state: ext.State.PENDING,
+      });
+      vms.set(uid, vm);
+      return vm;
+    },
+    get: ({ target }: ext.GetRequest) => find(target),
+    list: ({ labels }: ext.ListRequest) => {
+      const wanted = Object.entries(labels);
+      const fits = (vm: ext.MicroVM) =>
+        wanted.every(([key, value]) => vm.microvm?.spec?.labels[key] === value);
+      return create(ext.ListResponseSchema, { microvms: [...vms.values()].filter(fits) });
+    },
+    delete: ({ target }: ext.DeleteRequest) => {
+      const vm = find(target);
+      log.push(`delete ${vm.microvm?.spec?.id}`);
+      vms.delete(vm.microvm?.spec?.uid ?? "");
+      change();
+      return {};
+    },
+  });
+
+  const wait = async (call: ServerWritableStream<ext.WaitRequest, ext.MicroVM>) => {
+    const { target, condition } = call.request;
+    try {
+      const vm = find(target);
+      const uid = vm.microvm?.spec?.uid ?? "";
+      call.write(vm);
+      settle(vm);
+      for (;;) {
+        const now = vms.get(uid);
+        if (now === undefined) {
+          if (condition === "deleted") return call.end();
+          throw failure(status.NOT_FOUND, "not_found", `microVM ${target} not found`);
+        }
+        if (isReached(now, condition)) {
+          call.write(now);
+          return call.end();
+        }
+        await new Promise<void>((resolve) => {
+          const listener = () => {
+            changed.delete(listener);
+            resolve();
+          };
+          changed.add(listener);
+          call.once("cancelled", listener);
+        });
+        if (call.cancelled) return;
+      }
+    } catch (error) {
+      call.emit("error", error);
+    }
+  };
+
+  const attach = (call: Attach) => {
+    let guest: ((request: ext.AttachRequest) => void) | undefined;
+    call.on("error", () => {});
+    // grpc-js says so of every call that closes.
+    call.once("cancelled", () => call.writableEnded || log.push("attach cancelled"));
+    call.on("data", (request: ext.AttachRequest) => {
+      const { payload } = request;
+      if (payload.case === "signal") log.push(`signal ${payload.value}`);
+      if (payload.case === "resize") log.push(`resize ${payload.value.columns}x${payload.value.rows}`);
+      if (payload.case === "stdinEof") log.push("stdin_eof");
+      if (guest !== undefined) return guest(request);
+      if (payload.case !== "start") return;
+      try {
+        const vm = find(payload.value.target);
+        const { terminal } = payload.value;
+        log.push(`attach${terminal === undefined ? "" : ` ${terminal.columns}x${terminal.rows}`}`);
+        if (imageOf(vm) === "init") {
+          throw failure(status.FAILED_PRECONDITION, "failed_precondition", "it runs an init", {
+            boot: "init",
+          });
+        }
+        guest = startGuest(call, vm, (code) => {
+          vm.state = ext.State.EXITED;
+          vm.exit = create(ext.ExitSchema, { code, reason: "exit" });
+          change();
+        });
+      } catch (error) {
+        call.emit("error", error);
+      }
+    });
+  };
+
+  const startGuest = (call: Attach, vm: ext.MicroVM, onExit: (code: number) => void) => {
+    const [program = "", argument = ""] = vm.process?.command ?? [];
+    const write = (text: string | Uint8Array) =>
+      call.write(create(ext.AttachResponseSchema, { payload: { case: "stdout", value: Buffer.from(text) } }));
+    const exit = (code: number) => {
+      onExit(code);
+      call.write(create(ext.AttachResponseSchema, { payload: { case: "exitCode", value: code } }));
+      call.end();
+    };
+    const flood = (left: number): void => {
+      if (call.cancelled) return;
+      if (left <= 0) {
+        exit(0);
+        return;
+      }
+      counts.flooded += FLOOD_CHUNK.length;
+      if (write(FLOOD_CHUNK)) setImmediate(flood, left - FLOOD_CHUNK.length);
+      else call.once("drain", () => flood(left - FLOOD_CHUNK.length));
+    };
+    if (program === "exit") exit(Number(argument));
+    if (program === "flood") flood(Number(argument));
+    if (program === "err") {
+      call.write(
+        create(ext.AttachResponseSchema, { payload: { case: "stderr", value: Buffer.from("oops\n") } }),
+      );
+      exit(1);
+    }
+    if (program === "hang-up") call.end();
+    return ({ payload }: ext.AttachRequest) => {
+      if (program === "cat" && payload.case === "stdin") write(payload.value);
+      if (program === "cat" && payload.case === "stdinEof") exit(Number(argument));
+      if (program === "trap" && payload.case === "signal") exit(40);
+    };
+  };
+
+  const consoleCall = (call: ServerDuplexStream<ext.ConsoleRequest, ext.ConsoleResponse>) => {
+    let vm: ext.MicroVM | undefined;
+    call.on("error", () => {});
+    call.on("data", ({ payload }: ext.ConsoleRequest) => {
+      if (payload.case === "start") {
+        vm = find(payload.value.target);
+        log.push("console");
+        call.write(create(ext.ConsoleResponseSchema, { data: Buffer.from("login: ") }));
+      }
+      if (payload.case !== "data") return;
+      const text = Buffer.from(payload.value).toString();
+      call.write(create(ext.ConsoleResponseSchema, { data: payload.value }));
+      if (!text.includes("poweroff") || vm === undefined) return;
+      vm.state = ext.State.EXITED;
+      change();
+      call.end();
+    });
+  };
+
+  const settle = (vm: ext.MicroVM) => {
+    const next = settledState(vm);
+    if (vm.state !== ext.State.PENDING || next === undefined) return;
+    setImmediate(() => {
+      vm.state = next;
+      vm.timings = [create(ext.TimingSchema, { step: "boot", ms: 12 })];
+      if (next === ext.State.FAILED) {
+        vm.failure = create(ext.FailureSchema, {
+          step: "start",
+          code: "provider_failed",
+          message: "no such device",
+        });
+      }
+      change();
+    });
+  };
+
+  const logs = (call: ServerWritableStream<ext.LogsRequest, ext.LogsResponse>) => {
+    call.write(create(ext.LogsResponseSchema, { data: Buffer.from("kernel: hello\r\nkernel: panic\r\n") }));
+    call.end();
+  };
+
+  const images = implement({
+    list: () => ({
+      images: [create(ImageSchema, { reference: "alpine:3", digest: `sha256:${"ab".repeat(32)}` })],
+    }),
+    remove: () => {
+      throw failure(status.FAILED_PRECONDITION, "failed_precondition", "alpine:3 is in use by default/web");
+    },
+  });
+  const pull = (call: ServerWritableStream<{ reference: string }, unknown>) => {
+    const { reference } = call.request;
+    log.push(`pull ${reference}`);
+    if (reference === "missing") {
+      call.emit("error", failure(status.NOT_FOUND, "not_found", `image ${reference} not found`));
+      return;
+    }
+    const progress = { stage: "download", digest: "sha256:0123456789abcdef", doneBytes: 5n, totalBytes: 10n };
+    call.write(create(PullResponseSchema, { payload: { case: "progress", value: progress } }));
+    call.write(create(PullResponseSchema, { payload: { case: "image", value: { reference, layers: 1 } } }));
+    call.end();
+  };
+  const load = (call: ServerDuplexStream<{ payload: { case?: string; value?: Uint8Array } }, unknown>) => {
+    call.on("data", ({ payload }) => {
+      if (payload.case === "data") counts.loaded += payload.value?.length ?? 0;
+    });
+    call.on("end", () => {
+      call.write(
+        create(PullResponseSchema, { payload: { case: "image", value: { reference: "loaded:1" } } }),
+      );
+      call.end();
+    });
+  };
+  const host = implement({
+    info: () => create(InfoResponseSchema, { version: "9.9.9", accelerator: "tcg", defaultProvider: "qemu" }),
+  });
+  const check = (call: ServerWritableStream<unknown, unknown>) => {
+    call.write(
+      create(CheckResponseSchema, { name: "kvm", result: "warn", detail: "not usable", hint: "use TCG" }),
+    );
+    call.write(
+      create(CheckResponseSchema, { name: "boot", result: "fail", detail: "no\x1b[31m answer", ms: 1500 }),
+    );
+    call.end();
+  };
+
+  const server = new Server();
+  server.addService(definitionOf(ext.MicroVMs), { ...microvms, wait, attach, logs, console: consoleCall });
+  server.addService(definitionOf(Images), { ...images, pull, load });
+  server.addService(definitionOf(Host), { ...host, check });
+  await new Promise<void>((resolve, reject) => {
+    const bound = (error: Error | null) => (error ? reject(error) : resolve());
+    server.bindAsync(address.replace("unix://", "unix:"), ServerCredentials.createInsecure(), bound);
+  });
+  return {
+    address,
+    vms,
+    log,
+    flooded: () => counts.flooded,
+    loaded: () => counts.loaded,
+    [Symbol.asyncDispose]: async () => {
+      server.forceShutdown();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+};
+
+const imageOf = (vm: ext.MicroVM): string => vm.microvm?.spec?.rootVolume?.source?.containerSource ?? "";
+
+/** `broken` fails, `slow` never settles, all others run. */
+const settledState = (vm: ext.MicroVM): ext.State | undefined => {
+  if (imageOf(vm) === "slow") return undefined;
+  return imageOf(vm) === "broken" ? ext.State.FAILED : ext.State.RUNNING;
+};
+
+const isReached = (vm: ext.MicroVM, condition: string): boolean => {
+  if (condition === "settled") return vm.state !== ext.State.PENDING;
+  if (condition === "running") return vm.state === ext.State.RUNNING;
+  return condition === "exited" && vm.state === ext.State.EXITED;
+};
+
+const definitionOf = (service: DescService): ServiceDefinition =>
+  Object.fromEntries(
+    service.methods.map((method) => [
+      method.localName,
+      {
+        path: `/${service.typeName}/${method.name}`,
+        requestStream: method.methodKind === "bidi_streaming",
+        responseStream: method.methodKind !== "unary",
+        requestSerialize: (message) => Buffer.from(toBinary(method.input, message)),
+        requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
+        responseSerialize: (message) => Buffer.from(toBinary(method.output, create(method.output, message))),
+        responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
+      },
+    ]),
+  );
+
+/** Unary handlers from plain functions. */
+const implement = (
+  methods: Readonly<Record<string, (request: never) => unknown>>,
+): UntypedServiceImplementation => {
+  const handlerOf =
+    (method: (request: never) => unknown): handleUnaryCall<unknown, unknown> =>
+    ({ request }, answer) => {
+      try {
+        answer(null, method(request as never));
+      } catch (error) {
+        answer(error as Partial<ServiceError>);
+      }
+    };
+  return Object.fromEntries(Object.entries(methods).map(([name, method]) => [name, handlerOf(method)]));
+};
+
+/** A status with `google.rpc.ErrorInfo`, as the daemon sends it. */
+const failure = (
+  code: status,
+  reason: string,
+  message: string,
+  metadata: Readonly<Record<string, string>> = {},
+): Partial<ServiceError> => {
+  const info = new BinaryWriter().tag(1, 2).string(reason);
+  for (const [key, value] of Object.entries(metadata)) {
+    const entry = new BinaryWriter().tag(1, 2).string(key).tag(2, 2).string(value).finish();
+    info.tag(3, 2).bytes(entry);
+  }
+  const any = new BinaryWriter().tag(1, 2).string("type.googleapis.com/google.rpc.ErrorInfo");
+  any.tag(2, 2).bytes(info.finish());
+  const details = new BinaryWriter().tag(1, 0).int32(code).tag(3, 2).bytes(any.finish()).finish();
+  const trailers = new Metadata();
+  trailers.set("grpc-status-details-bin", Buffer.from(details));
+  return Object.assign(new Error(message), { code, details: message, metadata: trailers });
+};
