@@ -1,0 +1,180 @@
+/** The host's side of the guest agent: one request per stream to `AGENT_PORT` (docs/guest-protocol.md). */
+import {
+  type ByteStream,
+  FlintlockError,
+  type GuestSessions,
+  type ProcessOutput,
+  type ProcessSession,
+  type TerminalSize,
+} from "@flintlock/core";
+import {
+  CHUNK_BYTES,
+  CONTROL,
+  type ControlFrame,
+  encodeControl,
+  encodeJson,
+  readControlFrames,
+} from "./control-frames.ts";
+
+const MAX_ANSWER_BYTES = 64 * 1024;
+const MAX_MESSAGE_LENGTH = 300;
+const MAX_TERMINAL = 65535;
+
+export interface ExecRequest {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string | undefined;
+  /** Added to the guest's own */
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string | undefined;
+  /** 0 = no limit, in seconds */
+  readonly timeoutSeconds: number;
+  readonly hasStdin: boolean;
+  /** Gives the command a terminal of this size */
+  readonly terminal: TerminalSize | undefined;
+}
+
+/**
+ * Joins the main process's stdio. The session owns `stream`. A guest that has nothing to attach to says so in
+ * place of output: the first read throws `failed_precondition`.
+ */
+export const attach: GuestSessions["attach"] = async (stream, terminal, signal) => {
+  const body = { op: "attach", attach: terminal === undefined ? {} : sizeOf(terminal) };
+  await unlessAborted(request(stream, body), stream, signal);
+  return session(stream);
+};
+
+/** Runs a command in the guest. The session owns `stream`. */
+export const exec = async (stream: ByteStream, wanted: ExecRequest): Promise<ProcessSession> => {
+  await request(stream, {
+    op: "exec",
+    exec: {
+      cmd: wanted.command,
+      args: wanted.args,
+      ...(wanted.cwd !== undefined && { cwd: wanted.cwd }),
+      env: wanted.env,
+      ...(wanted.user !== undefined && { user: wanted.user }),
+      timeout_sec: wanted.timeoutSeconds,
+      has_stdin: wanted.hasStdin,
+      ...(wanted.terminal !== undefined && { tty: sizeOf(wanted.terminal) }),
+    },
+  });
+  return session(stream);
+};
+
+/** Asks the guest to end its main process and power off; resolves once it has agreed. Closes `stream`. */
+export const poweroff = async (stream: ByteStream): Promise<void> => void (await ask(stream, "poweroff"));
+
+/** Resolves when the agent answers. Closes `stream`. */
+export const ping = async (stream: ByteStream): Promise<void> => void (await ask(stream, "ping"));
+
+/** What the agent says of itself, as the guest's own words: not to be believed. Closes `stream`. */
+export const info = async (stream: ByteStream): Promise<string> => await ask(stream, "info");
+
+/** Closes the stream when the signal aborts first: that ends `work` as well. */
+const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: AbortSignal): Promise<void> => {
+  const onAbort = (): void => void stream[Symbol.asyncDispose]();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    if (signal.aborted) onAbort();
+    await work;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+};
+
+const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
+  await stream.write(encodeJson(CONTROL.request, { version: 1, ...body }));
+
+/** One request, its stdout as text, exit 0. */
+const ask = async (stream: ByteStream, op: string): Promise<string> => {
+  await using owned = stream;
+  await request(owned, { op });
+  let text = "";
+  for await (const output of outputs(owned)) {
+    if (output.kind === "exit") {
+      if (output.code === 0) return text;
+      throw new FlintlockError("provider_failed", `the guest agent's ${op} ended with ${output.code}`);
+    }
+    if (output.kind === "stdout") text += Buffer.from(output.bytes).toString("utf8");
+    if (text.length > MAX_ANSWER_BYTES) throw broken(`the answer to ${op} is too long`);
+  }
+  throw broken(`no answer to ${op}`);
+};
+
+const session = (stream: ByteStream): ProcessSession => ({
+  output: outputs(stream),
+  async stdin(bytes) {
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+      await stream.write(encodeControl(CONTROL.stdin, bytes.subarray(at, at + CHUNK_BYTES)));
+    }
+  },
+  endStdin: () => stream.write(encodeControl(CONTROL.stdinEof)),
+  resize: (size) => stream.write(encodeJson(CONTROL.resize, sizeOf(size))),
+  signal: (name) => stream.write(encodeJson(CONTROL.signal, { signal: name.replace(/^SIG/, "") })),
+  [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
+});
+
+/** Output in order; the last is `exit`. Throws when the stream ends without one, or the agent refuses. */
+const outputs = async function* (stream: ByteStream): AsyncGenerator<ProcessOutput> {
+  for await (const frame of framesOf(stream)) {
+    const output = outputOf(frame);
+    if (output !== undefined) yield output;
+    if (output?.kind === "exit") return;
+  }
+  throw new FlintlockError("unavailable", "the guest closed the session without an exit code");
+};
+
+/** Frames, with a breach of the agent's framing told as one; the stream's own errors pass. */
+const framesOf = async function* (stream: ByteStream): AsyncGenerator<ControlFrame> {
+  try {
+    yield* readControlFrames(stream.bytes);
+  } catch (error) {
+    throw error instanceof FlintlockError ? error : broken("the guest agent broke its protocol", error);
+  }
+};
+
+const outputOf = ({ type, payload }: ControlFrame): ProcessOutput | undefined => {
+  switch (type) {
+    case CONTROL.stdout:
+      return { kind: "stdout", bytes: payload };
+    case CONTROL.stderr:
+      return { kind: "stderr", bytes: payload };
+    case CONTROL.exit:
+      return { kind: "exit", code: exitCode(jsonOf(payload)["code"]) };
+    case CONTROL.error:
+      throw new FlintlockError(
+        "failed_precondition",
+        `the guest agent refused: ${message(jsonOf(payload)["msg"])}`,
+      );
+    default:
+      return undefined; // An agent newer than we are.
+  }
+};
+
+const exitCode = (value: unknown): number => {
+  if (typeof value === "number" && Number.isInteger(value) && value >= -1 && value <= 255) return value;
+  throw broken("the guest agent sent an exit code that is none");
+};
+
+const jsonOf = (payload: Uint8Array): Readonly<Record<string, unknown>> => {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(payload).toString("utf8"));
+    if (typeof value === "object" && value !== null) return value as Readonly<Record<string, unknown>>;
+  } catch (cause) {
+    throw broken("the guest agent sent something that is not JSON", cause);
+  }
+  throw broken("the guest agent sent something that is not an object");
+};
+
+/** The guest's words, fit for a terminal. */
+const message = (value: unknown): string =>
+  typeof value === "string" ? value.replace(/\p{C}+/gu, " ").slice(0, MAX_MESSAGE_LENGTH) : "no reason given";
+
+const sizeOf = ({ rows, columns }: TerminalSize): { rows: number; cols: number } => ({
+  rows: Math.max(1, Math.min(MAX_TERMINAL, Math.trunc(rows))),
+  cols: Math.max(1, Math.min(MAX_TERMINAL, Math.trunc(columns))),
+});
+
+const broken = (what: string, cause?: unknown): FlintlockError =>
+  new FlintlockError("unavailable", what, { cause });

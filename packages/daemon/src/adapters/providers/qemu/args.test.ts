@@ -1,0 +1,115 @@
+import type { Machine, Uid } from "@flintlock/core";
+import { expect, test } from "vitest";
+import { qemuArgs } from "./args.ts";
+
+const host = { accelerator: "tcg", tscKhz: 2596120 } as const;
+const machine: Machine = {
+  uid: "01JDXAMPLE0000000000000000" as Uid,
+  label: "web, 1",
+  directory: "/var/lib/flintlock/vm/default/web/01JDXAMPLE0000000000000000",
+  vcpu: 2,
+  memoryMib: 256,
+  kernelPath: "/images/vmlinuz",
+  initrdPath: "/images/initrd.img",
+  cmdline: { "systemd.unit": "rescue.target" },
+  disks: [
+    { volumeId: "root", path: "/vm/a,b/root.qcow2", format: "qcow2", isReadOnly: false },
+    { volumeId: "a-volume-with-a-long-name", path: "/vm/data.raw", format: "raw", isReadOnly: true },
+  ],
+  interfaces: [
+    { deviceId: "eth0", mac: "02:00:00:00:00:01", hostDevice: undefined },
+    { deviceId: "eth1", mac: "02:00:00:00:00:02", hostDevice: "fltapabcdefghij" },
+  ],
+  ports: [{ hostIp: "127.0.0.1", hostPort: 8080, guestPort: 80, protocol: "tcp" }],
+  guest: undefined,
+};
+
+/** One option a line, as a person would read it. */
+const lines = (args: readonly string[]): string => args.join("\n").replaceAll(/\n(?!-)/g, " ");
+
+test("a machine under TCG is a microvm board that is told its TSC rate", () => {
+  expect(lines(qemuArgs(machine, "initrd.img", host))).toMatchInlineSnapshot(`
+    "-name guest=flintlock-01JDXAMPLE0000000000000000,process=vm-web--1
+    -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+    -nodefaults
+    -no-user-config
+    -no-reboot
+    -display none
+    -machine microvm,acpi=on
+    -global virtio-mmio.force-legacy=false
+    -accel tcg,tb-size=64
+    -cpu max
+    -smp cpus=2
+    -m size=256M
+    -kernel /images/vmlinuz
+    -initrd initrd.img
+    -append console=ttyS0 quiet tsc_early_khz=2596120 tsc=reliable panic=-1 reboot=t root=/dev/vda rw systemd.unit=rescue.target
+    -pidfile vmm.pid
+    -qmp unix:qmp.sock,server=on,wait=off
+    -chardev socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on
+    -serial chardev:console
+    -object {"qom-type":"rng-random","id":"rng0","filename":"/dev/urandom"}
+    -device {"driver":"virtio-rng-device","rng":"rng0"}
+    -chardev socket,id=agent,path=agent.sock,server=on,wait=off
+    -chardev file,id=status,path=status.log,append=on
+    -device {"driver":"virtio-serial-device","id":"channels"}
+    -device {"driver":"virtserialport","bus":"channels.0","nr":1,"chardev":"agent","name":"dev.flintlock.agent"}
+    -device {"driver":"virtserialport","bus":"channels.0","nr":2,"chardev":"status","name":"dev.flintlock.status"}
+    -blockdev {"driver":"qcow2","node-name":"disk0","read-only":false,"discard":"unmap","file":{"driver":"file","filename":"/vm/a,b/root.qcow2","discard":"unmap"}}
+    -device {"driver":"virtio-blk-device","drive":"disk0","serial":"root"}
+    -blockdev {"driver":"raw","node-name":"disk1","read-only":true,"discard":"unmap","file":{"driver":"file","filename":"/vm/data.raw","discard":"unmap"}}
+    -device {"driver":"virtio-blk-device","drive":"disk1","serial":"51781bc8d69534c7c6e8"}
+    -netdev {"type":"user","id":"net0","net":"10.0.2.0/24","ipv6":false,"hostfwd":[{"str":"tcp:127.0.0.1:8080-:80"}]}
+    -device {"driver":"virtio-net-device","netdev":"net0","mac":"02:00:00:00:00:01"}
+    -netdev {"type":"tap","id":"net1","ifname":"fltapabcdefghij","script":"no","downscript":"no"}
+    -device {"driver":"virtio-net-device","netdev":"net1","mac":"02:00:00:00:00:02"}"
+  `);
+});
+
+test("under KVM the guest gets the host's processor and needs no TSC rate", () => {
+  const args = qemuArgs(machine, undefined, { accelerator: "kvm", tscKhz: undefined });
+  expect(lines(args)).toContain("-accel kvm\n-cpu host");
+  expect(lines(args)).toContain("-machine microvm,acpi=on");
+  expect(lines(args)).not.toContain("tsc");
+  expect(args).not.toContain("-initrd");
+});
+
+test("under TCG without a known rate the board is q35, over PCI", () => {
+  const text = lines(qemuArgs(machine, undefined, { accelerator: "tcg", tscKhz: undefined }));
+  expect(text).toContain("-machine q35");
+  expect(text).toContain(
+    '{"driver":"virtio-net-pci","netdev":"net0","mac":"02:00:00:00:00:01","romfile":""}',
+  );
+  expect(text).not.toMatch(/tsc|mmio|-device"/);
+});
+
+test("more devices than microvm has room for make it q35, and more than that are refused", () => {
+  const disk = { volumeId: "v", path: "/v", format: "raw", isReadOnly: true } as const;
+  const withDisks = (count: number): Machine => ({ ...machine, disks: new Array(count).fill(disk) });
+  expect(qemuArgs(withDisks(20), undefined, host)).toContain("microvm,acpi=on");
+  expect(lines(qemuArgs(withDisks(21), undefined, host))).toContain("-machine q35");
+  expect(() => qemuArgs(withDisks(25), undefined, host)).toThrow(
+    /at most 26 volumes and interfaces together.*27/,
+  );
+});
+
+test("a read-only root is mounted ro, and a machine without disks has no root", () => {
+  const appended = (change: Partial<Machine>): string | undefined => {
+    const args = qemuArgs({ ...machine, cmdline: {}, ...change }, undefined, host);
+    return args[args.indexOf("-append") + 1];
+  };
+  const disks = machine.disks.map((disk) => ({ ...disk, isReadOnly: true }));
+  expect(appended({ disks })).toMatch(/ root=\/dev\/vda ro$/);
+  expect(appended({ disks: [] })).toMatch(/ reboot=t$/);
+});
+
+test("ports need a user-mode interface and an IPv4 address", () => {
+  const port = { hostIp: "::1", hostPort: 53, guestPort: 53, protocol: "udp" } as const;
+  expect(() => qemuArgs({ ...machine, ports: [port] }, undefined, host)).toThrow(
+    "ports[0].host_ip: QEMU publishes",
+  );
+  const interfaces = machine.interfaces.slice(1);
+  expect(() => qemuArgs({ ...machine, interfaces }, undefined, host)).toThrow(
+    "ports: QEMU publishes ports of user",
+  );
+});

@@ -1,0 +1,201 @@
+/**
+ * A machine as QEMU's command line. Pure: the same machine on the same host gives the same words.
+ *
+ * Two boards. `microvm` starts fastest: virtio over MMIO, no PCI. `q35` has the timers a guest kernel needs to
+ * measure its TSC (see tsc.ts), and room for more devices. All that holds a name or path of others is given
+ * as JSON, in which a comma is a comma. Sockets and logs are relative: QEMU runs in the VM's directory.
+ */
+import { createHash } from "node:crypto";
+import { isIPv4 } from "node:net";
+import {
+  FlintlockError,
+  type Machine,
+  type MachineDisk,
+  type MachineInterface,
+  type PortPublication,
+} from "@flintlock/core";
+import { kernelCmdline } from "../shared/cmdline.ts";
+import { PID_FILE } from "../shared/guest-exit.ts";
+import { STATUS_LOG } from "../shared/guest-status.ts";
+import type { Accelerator } from "./accelerator.ts";
+
+export const QMP_SOCKET = "qmp.sock";
+export const AGENT_SOCKET = "agent.sock";
+export const CONSOLE_SOCKET = "console.sock";
+export const CONSOLE_LOG = "console.log";
+
+/** virtio-mmio transports of microvm with ACPI (QEMU: docs/system/i386/microvm.rst) */
+const MMIO_SLOTS = 24;
+/** Slots of q35's root bus that are not the chipset's own */
+const PCI_SLOTS = 28;
+/** Random numbers and the serial channels */
+const OWN_DEVICES = 2;
+/** VIRTIO_BLK_ID_BYTES */
+const MAX_SERIAL_BYTES = 20;
+/** TCG's code cache defaults to a gigabyte or more of host memory; nothing is lost with these */
+const SMALL_CODE_CACHE_MIB = 64;
+const LARGE_CODE_CACHE_MIB = 256;
+const LARGE_GUEST_MIB = 1024;
+
+export type Board = "microvm" | "q35";
+
+export interface HostFacts {
+  readonly accelerator: Accelerator;
+  /** Undefined when unknown */
+  readonly tscKhz: number | undefined;
+}
+
+/** What is in the command line of this VM's QEMU, and of no other process. */
+export const vmmMarker = (uid: string): string => `flintlock-${uid}`;
+
+/**
+ * Everything after the program's name. `initrd` is the file that QEMU loads, if any.
+ * @throws FlintlockError `invalid_spec` – the kernel's command line; `unsupported` – more than QEMU can do
+ */
+export const qemuArgs = (
+  machine: Machine,
+  initrd: string | undefined,
+  host: HostFacts,
+): readonly string[] => {
+  const board = boardFor(machine, host);
+  const driver = (name: string): string => `${name}-${board === "microvm" ? "device" : "pci"}`;
+  return [
+    ["-name", `guest=${vmmMarker(machine.uid)},process=${processName(machine.label)}`],
+    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    board === "microvm"
+      ? ["-machine", "microvm,acpi=on", "-global", "virtio-mmio.force-legacy=false"]
+      : ["-machine", "q35,usb=off,vmport=off"],
+    accelArgs(machine, host),
+    ["-smp", `cpus=${machine.vcpu}`, "-m", `size=${machine.memoryMib}M`],
+    ["-kernel", machine.kernelPath, ...(initrd === undefined ? [] : ["-initrd", initrd])],
+    ["-append", kernelCmdline(cmdlineDefaults(machine, board, host), machine.cmdline)],
+    ["-pidfile", PID_FILE, "-qmp", `unix:${QMP_SOCKET},server=on,wait=off`],
+    [
+      "-chardev",
+      `socket,id=console,path=${CONSOLE_SOCKET},server=on,wait=off,logfile=${CONSOLE_LOG},logappend=on`,
+    ],
+    ["-serial", "chardev:console"],
+    ["-object", json({ "qom-type": "rng-random", id: "rng0", filename: "/dev/urandom" })],
+    ["-device", json({ driver: driver("virtio-rng"), rng: "rng0" })],
+    channelArgs(driver("virtio-serial")),
+    machine.disks.flatMap((disk, index) => diskArgs(disk, index, driver("virtio-blk"))),
+    networkArgs(machine, driver("virtio-net")),
+  ].flat();
+};
+
+const boardFor = (machine: Machine, host: HostFacts): Board => {
+  const devices = OWN_DEVICES + machine.disks.length + machine.interfaces.length;
+  if (devices > PCI_SLOTS) {
+    throw new FlintlockError(
+      "unsupported",
+      `QEMU takes at most ${PCI_SLOTS - OWN_DEVICES} volumes and interfaces together; this microVM has ${devices - OWN_DEVICES}`,
+    );
+  }
+  const measuresTsc = host.accelerator === "tcg" && host.tscKhz === undefined;
+  return measuresTsc || devices > MMIO_SLOTS ? "q35" : "microvm";
+};
+
+const accelArgs = ({ memoryMib }: Machine, { accelerator }: HostFacts): readonly string[] => {
+  if (accelerator === "kvm") return ["-accel", "kvm", "-cpu", "host"];
+  const cache = memoryMib >= LARGE_GUEST_MIB ? LARGE_CODE_CACHE_MIB : SMALL_CODE_CACHE_MIB;
+  return ["-accel", `tcg,tb-size=${cache}`, "-cpu", "max"];
+};
+
+/** `panic=-1 reboot=t` with `-no-reboot`: a guest that panics or reboots ends its VMM. */
+const cmdlineDefaults = (
+  machine: Machine,
+  board: Board,
+  host: HostFacts,
+): Readonly<Record<string, string>> => {
+  const root = machine.disks[0];
+  const knowsTsc = board === "microvm" && host.accelerator === "tcg" && host.tscKhz !== undefined;
+  return {
+    console: "ttyS0",
+    quiet: "",
+    ...(knowsTsc && { tsc_early_khz: String(host.tscKhz), tsc: "reliable" }),
+    panic: "-1",
+    reboot: "t",
+    ...(root !== undefined && { root: "/dev/vda", [root.isReadOnly ? "ro" : "rw"]: "" }),
+  };
+};
+
+/** The agent's socket, and the status file that only the guest writes (docs/guest-protocol.md). */
+const channelArgs = (driver: string): readonly string[] => [
+  ...["-chardev", `socket,id=agent,path=${AGENT_SOCKET},server=on,wait=off`],
+  ...["-chardev", `file,id=status,path=${STATUS_LOG},append=on`],
+  ...["-device", json({ driver, id: "channels" })],
+  ...["-device", port(1, "agent"), "-device", port(2, "status")],
+];
+
+const port = (nr: number, name: string): string =>
+  json({ driver: "virtserialport", bus: "channels.0", nr, chardev: name, name: `dev.flintlock.${name}` });
+
+const diskArgs = (disk: MachineDisk, index: number, driver: string): readonly string[] => {
+  const node = `disk${index}`;
+  const file = { driver: "file", filename: disk.path, discard: "unmap" };
+  const block = {
+    driver: disk.format,
+    "node-name": node,
+    "read-only": disk.isReadOnly,
+    discard: "unmap",
+    file,
+  };
+  return [
+    ...["-blockdev", json(block)],
+    ...["-device", json({ driver, drive: node, serial: serialOf(disk.volumeId) })],
+  ];
+};
+
+/** A volume's id as its disk's serial number, or its hash where that is too long. */
+const serialOf = (volumeId: string): string =>
+  Buffer.byteLength(volumeId) <= MAX_SERIAL_BYTES
+    ? volumeId
+    : createHash("sha256").update(volumeId).digest("hex").slice(0, MAX_SERIAL_BYTES);
+
+const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly string[] => {
+  const publisher = interfaces.findIndex((iface) => iface.hostDevice === undefined);
+  if (ports.length > 0 && publisher === -1) {
+    throw new FlintlockError("unsupported", "ports: QEMU publishes ports of user-mode interfaces only", {
+      hint: "A guest on a bridge is reached at its own address.",
+    });
+  }
+  return interfaces.flatMap((iface, index) => {
+    const published = index === publisher ? ports : [];
+    const device = {
+      driver,
+      netdev: `net${index}`,
+      mac: iface.mac,
+      ...(driver.endsWith("-pci") && { romfile: "" }),
+    };
+    return ["-netdev", json(netdev(iface, index, published)), "-device", json(device)];
+  });
+};
+
+const netdev = (iface: MachineInterface, index: number, published: readonly PortPublication[]): object => {
+  const id = `net${index}`;
+  if (iface.hostDevice !== undefined) {
+    return { type: "tap", id, ifname: iface.hostDevice, script: "no", downscript: "no" };
+  }
+  const hostfwd = published.map((each, place) => ({ str: forwardRule(each, place) }));
+  // A network each: two interfaces in one subnet would confuse the guest's routes.
+  return {
+    type: "user",
+    id,
+    net: `10.0.${2 + index}.0/24`,
+    ipv6: false,
+    ...(hostfwd.length > 0 && { hostfwd }),
+  };
+};
+
+const forwardRule = ({ protocol, hostIp, hostPort, guestPort }: PortPublication, index: number): string => {
+  if (isIPv4(hostIp)) return `${protocol}:${hostIp}:${hostPort}-:${guestPort}`;
+  throw new FlintlockError("unsupported", `ports[${index}].host_ip: QEMU publishes on IPv4 addresses only`, {
+    detail: { field: `ports[${index}].host_ip` },
+  });
+};
+
+/** Shown by ps; the kernel keeps 15 bytes. */
+const processName = (label: string): string => `vm-${label.replaceAll(/[^A-Za-z0-9._-]/g, "-")}`.slice(0, 15);
+
+const json = (value: object): string => JSON.stringify(value);

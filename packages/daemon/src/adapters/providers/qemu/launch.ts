@@ -1,0 +1,153 @@
+/** From a machine to a QEMU that executes it, or to the reason why not. */
+
+import { createSocket } from "node:dgram";
+import { rm, stat } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { FlintlockError, type Machine } from "@flintlock/core";
+import { readTail } from "../shared/bounded-log.ts";
+import { deadline, pause } from "../shared/deadline.ts";
+import { connectIn } from "../shared/directory-socket.ts";
+import { forgetGuestExit, PID_FILE } from "../shared/guest-exit.ts";
+import { clearGuestStatus } from "../shared/guest-status.ts";
+import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
+import { VMM_LOG, type VmmIdentity, type VmmProcesses } from "../shared/vmm-process.ts";
+import { AGENT_SOCKET, CONSOLE_SOCKET, type HostFacts, QMP_SOCKET, qemuArgs } from "./args.ts";
+import { openQmp } from "./qmp.ts";
+
+/** QEMU answers within 0.2 s; many of them at once on a busy host take longer */
+const LAUNCH_TIMEOUT_MS = 30_000;
+const MAX_WORDS_BYTES = 4096;
+
+/** Starts QEMU in a directory whose earlier VMM, if any, has ended. Resolves when the guest executes. */
+export const launch = async (
+  machine: Machine,
+  binary: string,
+  host: HostFacts,
+  processes: VmmProcesses,
+  signal: AbortSignal,
+): Promise<VmmIdentity> => {
+  const { directory } = machine;
+  const initrd = machine.guest === undefined ? machine.initrdPath : GUEST_INITRD;
+  const args = qemuArgs(machine, initrd, host);
+  await clearTraces(directory);
+  if (machine.guest !== undefined) await writeGuestInitrd(directory, ourInitrd(machine), machine.guest);
+  const logStart = await sizeOf(join(directory, VMM_LOG));
+  signal.throwIfAborted();
+  const identity = await processes.spawn({ binary, args, directory });
+  try {
+    await executes(directory, identity, processes, signal);
+    return identity;
+  } catch (error) {
+    if (await processes.isAlive(identity)) {
+      // Abandoned, it is found by the next start; hung, it would be found hanging.
+      if (!signal.aborted) await processes.terminate(identity, 0, signal);
+      throw error;
+    }
+    throw await earlyDeath(await readTail(join(directory, VMM_LOG), MAX_WORDS_BYTES, logStart));
+  }
+};
+
+/** What an earlier run left would be taken for this one's. */
+const clearTraces = async (directory: string): Promise<void> => {
+  await forgetGuestExit(directory);
+  await clearGuestStatus(directory);
+  for (const name of [QMP_SOCKET, AGENT_SOCKET, CONSOLE_SOCKET, PID_FILE, GUEST_INITRD]) {
+    await rm(join(directory, name), { force: true });
+  }
+};
+
+const ourInitrd = (machine: Machine): string => {
+  if (machine.initrdPath !== undefined) return machine.initrdPath;
+  throw new FlintlockError("internal", "a machine with a guest configuration has no initrd to read it");
+};
+
+/** Resolves when QMP says "running". A VMM that ends first, or hangs, throws. */
+const executes = async (
+  directory: string,
+  identity: VmmIdentity,
+  processes: VmmProcesses,
+  signal: AbortSignal,
+): Promise<void> => {
+  using limit = deadline(signal, LAUNCH_TIMEOUT_MS, "starting QEMU");
+  for (let wait = 5; ; wait = Math.min(wait * 2, 50)) {
+    if (!(await processes.isAlive(identity)))
+      throw new FlintlockError("provider_failed", "QEMU ended at once");
+    if ((await runState(directory, limit.signal)) === "running") return;
+    await pause(wait, limit.signal);
+  }
+};
+
+/** Undefined while QEMU does not listen yet. */
+const runState = async (directory: string, signal: AbortSignal): Promise<unknown> => {
+  try {
+    await using qmp = await openQmp(await connectIn(directory, QMP_SOCKET, signal), signal);
+    const status = await qmp.execute("query-status");
+    return typeof status === "object" && status !== null && "status" in status ? status.status : undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof FlintlockError && error.code === "unavailable") return undefined;
+    throw error;
+  }
+};
+
+const FORWARD_FAILED = /Could not set up host forwarding rule '(tcp|udp):([\d.]+):(\d+)-/;
+
+/** The error that QEMU's last words stand for. */
+const earlyDeath = async (words: string): Promise<FlintlockError> => {
+  const [, protocol, address, port] = words.match(FORWARD_FAILED) ?? [];
+  const cause = new Error(words.trim() === "" ? "it said nothing" : words.trim());
+  if (protocol !== undefined && address !== undefined) {
+    const why = await portObstacle(protocol, address, Number(port));
+    return new FlintlockError("failed_precondition", `port ${address}:${port}/${protocol} ${why}`, {
+      hint: "Publish on another host port, or end what uses this one.",
+      detail: { port: Number(port) },
+      cause,
+    });
+  }
+  return new FlintlockError("provider_failed", "QEMU did not start", { hint: lastLine(words), cause });
+};
+
+/** QEMU does not say why it cannot listen; so we try. */
+const portObstacle = async (protocol: string, address: string, port: number): Promise<string> => {
+  const code = protocol === "tcp" ? await tcpObstacle(address, port) : await udpObstacle(address, port);
+  switch (code) {
+    case "EADDRNOTAVAIL":
+      return "cannot be published: the address is none of this host";
+    case "EACCES":
+      return "cannot be published: ports below 1024 need a privilege";
+    default:
+      return "is in use";
+  }
+};
+
+const tcpObstacle = async (host: string, port: number): Promise<string> =>
+  await new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error) => resolve(codeOf(error)));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve("")));
+  });
+
+const udpObstacle = async (address: string, port: number): Promise<string> =>
+  await new Promise((resolve) => {
+    const socket = createSocket("udp4");
+    socket.once("error", (error) => socket.close(() => resolve(codeOf(error))));
+    socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve("")));
+  });
+
+const codeOf = (error: Error): string => ("code" in error ? String(error.code) : "");
+
+/** Without the program's name, which says nothing. */
+const lastLine = (words: string): string | undefined =>
+  words
+    .trim()
+    .split("\n")
+    .at(-1)
+    ?.replace(/^\S*qemu-system-\S*: /, "")
+    .slice(0, 300);
+
+const sizeOf = async (path: string): Promise<number> =>
+  await stat(path).then(
+    ({ size }) => size,
+    () => 0, // Not written yet.
+  );

@@ -1,0 +1,72 @@
+/**
+ * Keeps a file that a guest or a VMM appends to from filling the disk: once it is larger than
+ * `maxBytes` only its last `keepBytes` stay.
+ *
+ * The file is truncated in place. Its writer has it open with O_APPEND, so its next write lands at the new
+ * end. What it writes between our reading and our truncating is lost: a console, not a ledger.
+ */
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+
+export interface LogBounds {
+  readonly maxBytes: number;
+  /** At most `maxBytes` */
+  readonly keepBytes: number;
+}
+
+export const DEFAULT_LOG_BOUNDS: LogBounds = { maxBytes: 8 * 1024 * 1024, keepBytes: 1024 * 1024 };
+
+/** Resolves to whether the file was cut. A missing file is left missing. */
+export const boundLog = async (path: string, bounds: LogBounds = DEFAULT_LOG_BOUNDS): Promise<boolean> => {
+  const file = await openExisting(path);
+  if (file === undefined) return false;
+  try {
+    const { size } = await file.stat();
+    if (size <= bounds.maxBytes) return false;
+    const tail = await readAt(file, size - bounds.keepBytes, bounds.keepBytes);
+    await file.truncate(0);
+    await file.write(fromLineStart(tail));
+    return true;
+  } finally {
+    await file.close();
+  }
+};
+
+/** The last `maxBytes` of a file as text, from a line's start; empty when there is none. `from` skips older bytes. */
+export const readTail = async (path: string, maxBytes: number, from = 0): Promise<string> => {
+  const file = await openExisting(path);
+  if (file === undefined) return "";
+  try {
+    const { size } = await file.stat();
+    const start = Math.max(from > size ? 0 : from, size - maxBytes);
+    const bytes = await readAt(file, start, maxBytes);
+    return (start > from ? fromLineStart(bytes) : bytes).toString("utf8");
+  } finally {
+    await file.close();
+  }
+};
+
+const openExisting = async (path: string): Promise<FileHandle | undefined> => {
+  try {
+    return await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+};
+
+const readAt = async (file: FileHandle, position: number, length: number): Promise<Buffer> => {
+  const buffer = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return buffer.subarray(0, done);
+};
+
+const fromLineStart = (bytes: Buffer): Buffer => {
+  const newline = bytes.indexOf(0x0a);
+  return newline === -1 ? bytes : bytes.subarray(newline + 1);
+};

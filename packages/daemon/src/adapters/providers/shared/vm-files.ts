@@ -1,0 +1,29 @@
+/** Small files of a VM's directory, written so that a crash leaves the old one or the new one. */
+import { open, readFile, rename } from "node:fs/promises";
+
+const MAX_BYTES = 4096;
+
+/** Writes `value` durably under `path`. */
+export const writeJson = async (path: string, value: unknown): Promise<void> => {
+  const temporary = `${path}.tmp`;
+  {
+    await using file = await open(temporary, "w", 0o600);
+    await file.writeFile(`${JSON.stringify(value)}\n`);
+    await file.sync();
+  }
+  await rename(temporary, path);
+};
+
+/** The object in `path`; undefined when it is absent, torn, too long or not an object. */
+export const readJson = async (path: string): Promise<Readonly<Record<string, unknown>> | undefined> => {
+  try {
+    const text = await readFile(path, "utf8");
+    const value: unknown = text.length > MAX_BYTES ? undefined : JSON.parse(text);
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? (value as Readonly<Record<string, unknown>>) : undefined;
+  } catch (error) {
+    // Absent, or torn by a power cut: who asks has another way to find out.
+    if (error instanceof SyntaxError || (error instanceof Error && "code" in error)) return undefined;
+    throw error;
+  }
+};
