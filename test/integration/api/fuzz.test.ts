@@ -38,6 +38,10 @@ const random = (seed: number): (() => number) => {
 };
 
 type Rng = () => number;
+/** Creates succeed; their records would make every later list longer. */
+const forgetCreated = (): void => {
+  for (const [uid, { id }] of f.core.records) if (!id.startsWith("web-")) f.core.records.delete(uid);
+};
 const below = (rng: Rng, limit: number): number => Math.floor(rng() * limit);
 
 const mutate = (rng: Rng, original: Buffer): Buffer => {
@@ -117,6 +121,7 @@ test(`${ROUNDS} mutated gRPC messages (seed ${SEED})`, async () => {
   const same = (bytes: Buffer): Buffer => bytes;
   const seen = new Set<number>();
   for (let round = 0; round < ROUNDS; round += 1) {
+    forgetCreated();
     const { method, bytes } = requests[below(rng, requests.length)] ??
       requests[0] ?? { method: v1alpha1.getMicroVM, bytes: Buffer.alloc(0) };
     const mutant = mutate(rng, bytes);
@@ -158,6 +163,7 @@ test(`${ROUNDS} mutated HTTP requests (seed ${SEED})`, async () => {
   const seen = new Set<number>();
   const printable = (bytes: Buffer): string => bytes.toString("latin1").replace(/[^\x21-\x7e]/g, "~");
   for (let round = 0; round < ROUNDS; round += 1) {
+    forgetCreated();
     const { method, path, body } = httpRequests[below(rng, httpRequests.length)] ?? {
       method: "GET",
       path: "/",
@@ -174,12 +180,8 @@ test(`${ROUNDS} mutated HTTP requests (seed ${SEED})`, async () => {
       mutantBody,
       "honest",
     ]);
-    expect(() =>
-      text
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line)),
-    ).not.toThrow();
+    // A stream of nothing has no line
+    for (const line of text.split("\n").filter((each) => each !== "")) JSON.parse(line);
   }
   expect([...seen]).toEqual(expect.arrayContaining([200, 400, 404]));
   await isStillAlive();

@@ -1,0 +1,83 @@
+/** Wire spec to `CreateInput`: only shapes change here, the rules are the core's. */
+import type { ext, types } from "@flintlock/api";
+import type { CreateInput, ExtensionInput, InterfaceInput, KernelInput, VolumeInput } from "@flintlock/core";
+
+export const createInputOf = (
+  spec: types.MicroVMSpec,
+  extension: ExtensionInput | undefined,
+): CreateInput => ({
+  id: spec.id,
+  namespace: spec.namespace,
+  labels: spec.labels,
+  vcpu: spec.vcpu,
+  memoryInMb: spec.memoryInMb,
+  kernel: spec.kernel && kernelInput(spec.kernel),
+  initrd: spec.initrd && { image: imageText(spec.initrd.image), filename: spec.initrd.filename ?? "" },
+  rootVolume: spec.rootVolume && volumeInput(spec.rootVolume),
+  additionalVolumes: spec.additionalVolumes.map(volumeInput),
+  interfaces: spec.interfaces.map(interfaceInput),
+  metadata: spec.metadata,
+  provider: spec.provider ?? "",
+  allowGuestAgent: spec.allowGuestAgent,
+  extension,
+});
+
+const kernelInput = (kernel: types.Kernel): KernelInput => ({
+  image: imageText(kernel.image),
+  filename: kernel.filename ?? "",
+  cmdline: kernel.cmdline,
+  addNetworkConfig: kernel.addNetworkConfig,
+});
+
+const volumeInput = (volume: types.Volume): VolumeInput => ({
+  id: volume.id,
+  isReadOnly: volume.isReadOnly,
+  mountPoint: volume.mountPoint,
+  containerSource:
+    volume.source?.containerSource === undefined ? undefined : imageText(volume.source.containerSource),
+  virtiofsSource: volume.source?.virtiofsSource,
+  partitionId: volume.partitionId,
+  sizeInMb: volume.sizeInMb,
+});
+
+const interfaceInput = (iface: types.NetworkInterface): InterfaceInput => ({
+  deviceId: iface.deviceId,
+  type: iface.type,
+  guestMac: iface.guestMac,
+  address: iface.address && {
+    address: iface.address.address,
+    gateway: iface.address.gateway,
+    nameservers: iface.address.nameservers,
+  },
+  bridgeName: iface.overrides?.bridgeName,
+});
+
+/** COMPAT: upstream's converter trims image references and drops control characters from them. */
+const imageText = (reference: string): string => reference.trim().replace(/\p{Cc}/gu, "");
+
+export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => {
+  const { process, ports } = request;
+  const entrypoint = process?.entrypoint ?? [];
+  return {
+    // A list cannot say "absent" on the wire: empty keeps the image's
+    command: process === undefined || process.command.length === 0 ? undefined : process.command,
+    // A non-empty entrypoint speaks for itself; only removing it needs the flag
+    entrypoint: process?.setEntrypoint || entrypoint.length > 0 ? entrypoint : undefined,
+    env: process?.env ?? {},
+    user: process?.user ?? "",
+    cwd: process?.cwd ?? "",
+    tty: process?.tty ?? false,
+    attach: process?.attach ?? false,
+    ports: ports.map(({ hostIp, hostPort, guestPort, protocol }) => ({
+      hostIp,
+      hostPort,
+      guestPort,
+      protocol,
+    })),
+    restart: RESTART_INPUT[request.restart] ?? String(request.restart),
+    pull: request.pull,
+  };
+};
+
+/** By number; an unknown one goes on as its digits, for the core to refuse by name. */
+const RESTART_INPUT: Readonly<Record<number, string>> = { 0: "", 1: "no", 2: "always" };

@@ -1,0 +1,54 @@
+/** `MicroVM` to `flintlock.v1.MicroVM`: the contract's own object, and beside it what that object cannot say. */
+import { create } from "@bufbuild/protobuf";
+import { ext } from "@flintlock/api";
+import type { MicroVM, MicroVMSpec, MicroVMState } from "@flintlock/core";
+import { timestamp, wireMicroVM } from "./microvm.ts";
+
+const STATES = {
+  pending: ext.State.PENDING,
+  created: ext.State.RUNNING,
+  exited: ext.State.EXITED,
+  failed: ext.State.FAILED,
+  deleting: ext.State.DELETING,
+} as const satisfies Record<MicroVMState, ext.State>;
+
+const RESTARTS = {
+  no: ext.RestartPolicy.NO,
+  always: ext.RestartPolicy.ALWAYS,
+} as const satisfies Record<MicroVMSpec["restart"], ext.RestartPolicy>;
+
+export const wireExtended = (vm: MicroVM): ext.MicroVM => {
+  const { exit, failure } = vm.status;
+  return create(ext.MicroVMSchema, {
+    microvm: wireMicroVM(vm),
+    process: wireProcess(vm.spec.process),
+    ports: vm.spec.ports.map(({ hostIp, hostPort, guestPort, protocol }) => ({
+      hostIp,
+      hostPort,
+      guestPort,
+      protocol,
+    })),
+    state: STATES[vm.status.state],
+    exit: exit && { code: exit.code, reason: exit.reason, at: timestamp(exit.at) },
+    failure: failure && {
+      step: failure.step,
+      code: failure.code,
+      message: failure.message,
+      at: timestamp(failure.at),
+    },
+    timings: Object.entries(vm.status.timings).map(([step, ms]) => ({ step, ms })),
+    restart: RESTARTS[vm.spec.restart],
+  });
+};
+
+const wireProcess = (process: MicroVMSpec["process"]): ext.Process =>
+  create(ext.ProcessSchema, {
+    command: [...(process.command ?? [])],
+    entrypoint: [...(process.entrypoint ?? [])],
+    setEntrypoint: process.entrypoint !== undefined,
+    env: { ...process.env },
+    user: process.user ?? "",
+    cwd: process.cwd ?? "",
+    tty: process.tty,
+    attach: process.attach,
+  });

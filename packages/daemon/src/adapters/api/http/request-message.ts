@@ -1,0 +1,84 @@
+/** One HTTP request to one request message. */
+import { create, type DescMessage, fromJsonString, type Message, mergeFromJson } from "@bufbuild/protobuf";
+import { isFieldError, reflect } from "@bufbuild/protobuf/reflect";
+import { FlintlockError, invalidField } from "@flintlock/core";
+import { paramsToJson, queryToJson } from "./query.ts";
+import type { Match } from "./router.ts";
+
+export interface HttpParts {
+  readonly query: URLSearchParams;
+  readonly body: Uint8Array;
+}
+
+const READ = { ignoreUnknownFields: true } as const;
+
+/** @throws FlintlockError `invalid_spec` – with the field's name where the decoder knows it */
+export const requestMessage = ({ route, params }: Match, parts: HttpParts, maxJsonDepth: number): Message => {
+  const desc = route.method.desc.input;
+  const text = route.body === "" ? "" : bodyText(parts.body, maxJsonDepth);
+  try {
+    const message = bodyMessage(desc, route.body, text);
+    if (route.body !== "*" && parts.query.size > 0) {
+      const pathFields = new Set(Object.keys(params).map((path) => path.split(".")[0]));
+      const isTaken = (name: string): boolean => name === route.body || pathFields.has(name);
+      mergeFromJson(desc, message, queryToJson(desc, parts.query, isTaken), READ);
+    }
+    return mergeFromJson(desc, message, paramsToJson(desc, params), READ);
+  } catch (error) {
+    throw decodeError(error);
+  }
+};
+
+/** An empty body and `null` are the empty message, or the unset field. */
+const bodyMessage = (desc: DescMessage, body: string, text: string): Message => {
+  const isEmpty = text === "" || text.trim() === "null";
+  if (body === "*" && !isEmpty) return fromJsonString(desc, text, READ);
+  const message = create(desc);
+  if (isEmpty || body === "") return message;
+  const field = desc.fields.find(({ name }) => name === body);
+  if (field?.fieldKind !== "message")
+    throw new Error(`${desc.typeName}: body ${body} is not a message field`);
+  const value = reflect(field.message, fromJsonString(field.message, text, READ));
+  reflect(desc, message).set(field, value);
+  return message;
+};
+
+const decodeError = (error: unknown): unknown => {
+  if (error instanceof FlintlockError) return error;
+  if (!(error instanceof Error)) return error;
+  // protobuf-es wraps the error that knows the field
+  const known = [error, error.cause].find(isFieldError);
+  const options = { cause: error, ...(known === undefined ? {} : { detail: { field: known.field().name } }) };
+  return new FlintlockError("invalid_spec", error.message, options);
+};
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+const bodyText = (body: Uint8Array, maxJsonDepth: number): string => {
+  if (jsonDepth(body) > maxJsonDepth) throw invalidField("body", `must nest at most ${maxJsonDepth} deep`);
+  try {
+    return utf8.decode(body);
+  } catch (cause) {
+    throw new FlintlockError("invalid_spec", "body: must be UTF-8", { detail: { field: "body" }, cause });
+  }
+};
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPENING = new Set([0x5b, 0x7b]);
+const CLOSING = new Set([0x5d, 0x7d]);
+
+/** Deepest nesting of brackets outside strings; found without recursion, before anything recurses over it. */
+const jsonDepth = (json: Uint8Array): number => {
+  let depth = 0;
+  let deepest = 0;
+  let isString = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const byte = json[at] ?? 0;
+    if (isString && byte === BACKSLASH) at += 1;
+    else if (byte === QUOTE) isString = !isString;
+    else if (!isString && OPENING.has(byte)) deepest = Math.max(deepest, ++depth);
+    else if (!isString && CLOSING.has(byte)) depth -= 1;
+  }
+  return deepest;
+};

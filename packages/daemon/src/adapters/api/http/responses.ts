@@ -1,0 +1,87 @@
+/** Bodies and status codes as grpc-gateway writes them. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { DescMessage, JsonObject, Message } from "@bufbuild/protobuf";
+import { FlintlockError } from "@flintlock/core";
+import { status } from "@grpc/grpc-js";
+import { Encoded } from "../encoded.ts";
+import { toProtoJson } from "../proto-json.ts";
+import { detailToJson, type Status } from "../schema/rpc-status.ts";
+
+/** grpc-gateway's runtime.HTTPStatusFromCode. */
+const HTTP_STATUS = {
+  [status.OK]: 200,
+  [status.CANCELLED]: 499,
+  [status.UNKNOWN]: 500,
+  [status.INVALID_ARGUMENT]: 400,
+  [status.DEADLINE_EXCEEDED]: 504,
+  [status.NOT_FOUND]: 404,
+  [status.ALREADY_EXISTS]: 409,
+  [status.PERMISSION_DENIED]: 403,
+  [status.RESOURCE_EXHAUSTED]: 429,
+  [status.FAILED_PRECONDITION]: 400,
+  [status.ABORTED]: 409,
+  [status.OUT_OF_RANGE]: 400,
+  [status.UNIMPLEMENTED]: 501,
+  [status.INTERNAL]: 500,
+  [status.UNAVAILABLE]: 503,
+  [status.DATA_LOSS]: 500,
+  [status.UNAUTHENTICATED]: 401,
+} as const satisfies Record<status, number>;
+
+/** The code is one of ours, so the table has it. */
+export const httpStatusOf = ({ code }: Status): number => HTTP_STATUS[code as status] ?? 500;
+
+/** Routing errors, in grpc-gateway's words; the wrong method is 501 there, being UNIMPLEMENTED. */
+export const NOT_FOUND: Status = { code: status.NOT_FOUND, message: "Not Found", details: [] };
+export const METHOD_NOT_ALLOWED: Status = {
+  code: status.UNIMPLEMENTED,
+  message: "Method Not Allowed",
+  details: [],
+};
+export const BAD_REQUEST: Status = { code: status.INVALID_ARGUMENT, message: "Bad Request", details: [] };
+
+export const FOREIGN_ORIGIN: Status = {
+  code: status.PERMISSION_DENIED,
+  message: "requests from another web site are refused",
+  details: [],
+};
+
+/** Told by its detail: HTTP has a status of its own for it. */
+export const bodyTooLarge = (maxBytes: number): FlintlockError =>
+  new FlintlockError("exhausted", `the body must be at most ${maxBytes} bytes`, {
+    detail: { [TOO_LARGE]: maxBytes },
+  });
+
+export const isBodyTooLarge = (error: unknown): boolean =>
+  error instanceof FlintlockError && TOO_LARGE in error.detail;
+
+const TOO_LARGE = "max_body_bytes";
+
+export const replyJson = (desc: DescMessage, reply: Message | Encoded): string =>
+  reply instanceof Encoded ? reply.json() : JSON.stringify(toProtoJson(desc, reply));
+
+export const errorJson = ({ code, message, details }: Status): JsonObject => ({
+  code,
+  message,
+  details: details.map(detailToJson),
+});
+
+export const sendJson = (response: ServerResponse, code: number, json: string): void => {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(json);
+  response.writeHead(code, { "Content-Type": "application/json", "Content-Length": body.byteLength });
+  response.end(body);
+};
+
+export const sendError = (response: ServerResponse, error: Status, code = httpStatusOf(error)): void => {
+  if (error.code === status.UNAUTHENTICATED && !response.headersSent) {
+    response.setHeader("WWW-Authenticate", error.message.replace(/[^\x20-\x7e]/g, "?"));
+  }
+  sendJson(response, code, JSON.stringify(errorJson(error)));
+};
+
+/** After an answer that did not wait for the request's body, the connection cannot carry another request. */
+export const closeAfter = (request: IncomingMessage, response: ServerResponse): void => {
+  if (request.complete || response.headersSent) return;
+  response.setHeader("Connection", "close");
+};

@@ -1,0 +1,35 @@
+/** The calls in flight, of either transport: each can be ended by its client, all of them by a forced stop. */
+import type { Call } from "./service.ts";
+
+export interface OpenCall {
+  readonly call: Call;
+  /** Ends the call's waits with `reason`; after `end` nothing. */
+  abort(reason: Error): void;
+  /** The handler is done. */
+  end(): void;
+}
+
+export interface OpenCalls {
+  start(): OpenCall;
+  abortAll(reason: Error): void;
+}
+
+export const createOpenCalls = (): OpenCalls => {
+  const open = new Set<AbortController>();
+  return {
+    start: () => {
+      const controller = new AbortController();
+      open.add(controller);
+      return {
+        call: { signal: controller.signal },
+        abort: (reason) => {
+          if (open.has(controller)) controller.abort(reason);
+        },
+        end: () => void open.delete(controller),
+      };
+    },
+    abortAll: (reason) => {
+      for (const controller of open) controller.abort(reason);
+    },
+  };
+};

@@ -1,0 +1,25 @@
+/** `flintlock.v1.Host`. */
+import { create } from "@bufbuild/protobuf";
+import { CheckResponseSchema, Host, InfoResponseSchema } from "@flintlock/api";
+import type { HostUseCases } from "@flintlock/core";
+import { type BoundService, bindService } from "../service.ts";
+
+export const hostService = (host: HostUseCases): BoundService =>
+  bindService(Host, {
+    info: async () => {
+      const { version, stateDir, pid, providers, defaultProvider, accelerator } = await host.info();
+      return create(InfoResponseSchema, {
+        version,
+        stateDir,
+        pid,
+        providers: [...providers],
+        defaultProvider,
+        accelerator,
+      });
+    },
+    check: async function* (_request, { signal }) {
+      for await (const { name, result, detail, hint, ms } of host.check(signal)) {
+        yield create(CheckResponseSchema, { name, result, detail, hint, ms });
+      }
+    },
+  });

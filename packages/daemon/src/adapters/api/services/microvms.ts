@@ -1,0 +1,51 @@
+/** `flintlock.v1.MicroVMs`: what v1alpha1 lacks. */
+import { create } from "@bufbuild/protobuf";
+import { EmptySchema } from "@bufbuild/protobuf/wkt";
+import { ext } from "@flintlock/api";
+import { invalidField, type LogOptions, type MicroVMUseCases, notFound } from "@flintlock/core";
+import { createInputOf, extensionInputOf } from "../convert/create-input.ts";
+import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts";
+import { type BoundService, bindService } from "../service.ts";
+import { attachHandler } from "./attach.ts";
+import { consoleHandler } from "./console.ts";
+import { targetOf } from "./target.ts";
+import { conditionOf } from "./wait-condition.ts";
+
+export const microvmsService = (microvms: MicroVMUseCases): BoundService =>
+  bindService(ext.MicroVMs, {
+    create: async (request) => {
+      if (request.microvm === undefined) throw invalidField("microvm", "is required");
+      const input = createInputOf(request.microvm, extensionInputOf(request));
+      return encodedExtended(await microvms.create(input));
+    },
+    get: async (request) => encodedExtended(await microvms.get(targetOf(request))),
+    list: async ({ namespace, labels }) =>
+      encodedExtendedList(await microvms.list({ namespace, name: undefined, labels })),
+    delete: async (request) => {
+      await microvms.delete(targetOf(request));
+      return create(EmptySchema);
+    },
+    wait: async function* (request, { signal }) {
+      const isMet = conditionOf(request.condition);
+      const target = targetOf(request);
+      for await (const vm of microvms.watch(target, signal)) {
+        if (vm !== undefined) yield encodedExtended(vm);
+        if (isMet(vm)) return;
+        if (vm === undefined) throw notFound(`microVM ${target.target}`);
+      }
+    },
+    logs: async function* (request, { signal }) {
+      const options = { source: sourceOf(request.source), follow: request.follow, tail: request.tail };
+      for await (const data of microvms.logs(targetOf(request), options, signal)) {
+        yield create(ext.LogsResponseSchema, { data });
+      }
+    },
+    attach: attachHandler(microvms),
+    console: consoleHandler(microvms),
+  });
+
+const sourceOf = (source: string): LogOptions["source"] => {
+  if (source === "" || source === "console") return "console";
+  if (source === "vmm") return "vmm";
+  throw invalidField("source", `must be "console" or "vmm"`);
+};

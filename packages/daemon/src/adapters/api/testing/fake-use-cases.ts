@@ -1,0 +1,177 @@
+/** Use cases in memory: enough behaviour to tell whether the API asked the right thing. */
+import {
+  type CreateInput,
+  FlintlockError,
+  type Image,
+  type MicroVM,
+  type MicroVMUseCases,
+  notFound,
+  type OciReference,
+  type ProcessOutput,
+  type Uid,
+  type UseCases,
+} from "@flintlock/core";
+import { sampleMicroVM } from "./sample-microvm.ts";
+
+export interface FakeUseCases extends UseCases {
+  readonly records: Map<string, MicroVM>;
+  /** What create was given, in order */
+  readonly created: CreateInput[];
+  /** How often a stream of the core was told to end */
+  readonly ended: { count: number };
+  /** Bytes that `load` has taken */
+  readonly loaded: { bytes: number };
+  /** Set to make every call throw it */
+  readonly broken: { error: unknown };
+}
+
+const image = (reference: string): Image => ({
+  reference: reference as OciReference,
+  digest: "sha256:0" as Image["digest"],
+  config: { entrypoint: [], cmd: ["sh"], env: [], user: "", workingDir: "/", labels: {} },
+  sizeBytes: 5_000_000_000,
+  layers: 1,
+  createdAt: undefined,
+  platform: "linux/amd64",
+});
+
+export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
+  const records = new Map<string, MicroVM>(vms.map((vm) => [vm.uid, vm]));
+  const created: CreateInput[] = [];
+  const ended = { count: 0 };
+  const loaded = { bytes: 0 };
+  const broken: { error: unknown } = { error: undefined };
+  const check = (): void => {
+    if (broken.error !== undefined) throw broken.error;
+  };
+  const byUid = (uid: string): MicroVM => {
+    check();
+    const vm = records.get(uid);
+    if (vm === undefined) throw notFound(`microVM ${uid}`);
+    return vm;
+  };
+  const find = ({ target }: { readonly target: string }): MicroVM => {
+    const vm = [...records.values()].find(({ uid, id }) => uid === target || id === target);
+    if (vm === undefined) throw notFound(`microVM ${target}`);
+    return vm;
+  };
+  /** Until the signal: what a quiet core does */
+  const silence = (signal: AbortSignal): Promise<never> =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        ended.count += 1;
+        reject(signal.reason);
+      });
+    });
+  const microvms: MicroVMUseCases = {
+    create: async (input) => {
+      check();
+      if (input.vcpu > 64) {
+        throw new FlintlockError("invalid_spec", "vcpu: must be 1 to 64", { detail: { field: "vcpu" } });
+      }
+      created.push(input);
+      const uid = `01JE${String(created.length).padStart(22, "0")}` as Uid;
+      const vm = sampleMicroVM({ uid, id: input.id, namespace: input.namespace || "default", version: 1 });
+      records.set(uid, vm);
+      return vm;
+    },
+    get: async (target) => find(target),
+    getByUid: async (uid) => byUid(uid),
+    list: async ({ namespace, name, labels }) => {
+      check();
+      const wanted = Object.entries(labels);
+      return [...records.values()].filter(
+        (vm) =>
+          (namespace === "" || vm.namespace === namespace) &&
+          (name === undefined || vm.id === name) &&
+          wanted.every(([key, value]) => vm.spec.labels[key] === value),
+      );
+    },
+    delete: async (target) => void records.delete(find(target).uid),
+    deleteByUid: async (uid) => void records.delete(byUid(uid).uid),
+    watch: async function* (target, signal) {
+      yield find(target);
+      await silence(signal);
+    },
+    attach: async (target, _terminal, signal) => {
+      find(target);
+      const queue: ProcessOutput[] = [];
+      let wake = (): void => undefined;
+      const push = (output: ProcessOutput): void => {
+        queue.push(output);
+        wake();
+      };
+      return {
+        output: (async function* () {
+          while (true) {
+            const next = queue.shift();
+            if (next !== undefined) {
+              yield next;
+              if (next.kind === "exit") return;
+            } else {
+              const more = new Promise<void>((resolve) => {
+                wake = resolve;
+              });
+              await Promise.race([more, silence(signal)]);
+            }
+          }
+        })(),
+        stdin: async (bytes) => push({ kind: "stdout", bytes }),
+        endStdin: async () => push({ kind: "exit", code: 7 }),
+        resize: async ({ rows }) => push({ kind: "stderr", bytes: Buffer.from(`rows ${rows}`) }),
+        signal: async (name) => push({ kind: "stderr", bytes: Buffer.from(`signal ${name}`) }),
+        [Symbol.asyncDispose]: async () => {
+          ended.count += 1;
+        },
+      };
+    },
+    console: async () => {
+      throw new FlintlockError("failed_precondition", "the console is taken");
+    },
+    logs: async function* (target, { follow, tail }, signal) {
+      find(target);
+      for (let line = 0; line < (tail || 3); line += 1) yield Buffer.alloc(1024, "x");
+      if (follow) await silence(signal);
+    },
+  };
+  return {
+    records,
+    created,
+    ended,
+    loaded,
+    broken,
+    microvms,
+    images: {
+      pull: async function* (reference) {
+        const progress = { stage: "download", digest: "sha256:0", doneBytes: 1, totalBytes: 2 } as const;
+        yield { kind: "progress", progress };
+        yield { kind: "image", image: image(reference) };
+      },
+      load: async function* (reference, archive) {
+        for await (const bytes of archive) loaded.bytes += bytes.byteLength;
+        yield { kind: "image", image: image(reference) };
+      },
+      list: async () => [{ ...image("registry.test/a:1"), usedBy: ["shop/web"] }],
+      inspect: async (reference) => ({ ...image(reference), usedBy: [] }),
+      remove: async (reference) => {
+        throw new FlintlockError("failed_precondition", `image ${reference}: a microVM uses it`, {
+          hint: "Delete shop/web first.",
+        });
+      },
+      prune: async () => ({ freedBytes: 2 ** 40 }),
+    },
+    host: {
+      info: async () => ({
+        version: "0.1.0",
+        stateDir: "/state",
+        pid: 42,
+        providers: ["qemu"],
+        defaultProvider: "qemu",
+        accelerator: "tcg",
+      }),
+      check: async function* () {
+        yield { name: "kvm", result: "warn", detail: "no /dev/kvm", hint: "TCG is used.", ms: 0.5 };
+      },
+    },
+  };
+};
