@@ -100,7 +100,9 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
     return { volumes: {} };
   },
 
-  async forget(vm) {
+  async forget(vm, _step, signal) {
+    // An interface that was being made when a daemon died may be too unfinished to be observed.
+    for (const { deviceId } of vm.spec.interfaces) await ports.network.remove(vm.uid, deviceId, signal);
     await ports.repository.remove(vm.uid);
     return {};
   },

@@ -90,13 +90,18 @@ export class SimulatedProvider implements Provider {
   exited(ref: MachineRef, signal: AbortSignal): Promise<void> {
     const machine = this.#machines.get(ref.uid);
     if (machine === undefined || machine.state === "exited") return Promise.resolve();
+    if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const waiting = this.#exits.get(ref.uid) ?? new Set();
-      this.#exits.set(ref.uid, waiting.add(resolve));
       const giveUp = () => {
-        waiting.delete(resolve);
+        waiting.delete(wake);
         reject(signal.reason);
       };
+      const wake = () => {
+        signal.removeEventListener("abort", giveUp);
+        resolve();
+      };
+      this.#exits.set(ref.uid, waiting.add(wake));
       signal.addEventListener("abort", giveUp, { once: true });
     });
   }

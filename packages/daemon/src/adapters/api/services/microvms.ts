@@ -9,7 +9,7 @@ import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
 import { targetOf } from "./target.ts";
-import { conditionOf } from "./wait-condition.ts";
+import { conditionOf, refuseHopeless } from "./wait-condition.ts";
 
 export const microvmsService = (microvms: MicroVMUseCases): BoundService =>
   bindService(ext.MicroVMs, {
@@ -31,6 +31,7 @@ export const microvmsService = (microvms: MicroVMUseCases): BoundService =>
       for await (const vm of microvms.watch(target, signal)) {
         if (vm !== undefined) yield encodedExtended(vm);
         if (isMet(vm)) return;
+        refuseHopeless(request.condition, vm);
         if (vm === undefined) throw notFound(`microVM ${target.target}`);
       }
     },

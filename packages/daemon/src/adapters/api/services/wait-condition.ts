@@ -1,4 +1,4 @@
-import { invalidField, type MicroVM } from "@flintlock/core";
+import { FlintlockError, invalidField, type MicroVM, type MicroVMState } from "@flintlock/core";
 
 /** `undefined` stands for a record that is gone. */
 type Condition = (vm: MicroVM | undefined) => boolean;
@@ -19,4 +19,17 @@ export const conditionOf = (name: string): Condition => {
     throw invalidField("condition", `must be one of ${known}`);
   }
   return condition;
+};
+
+/** States from which the microVM does not reach the condition by itself. */
+const HOPELESS: Readonly<Record<string, ReadonlySet<MicroVMState>>> = {
+  running: new Set(["failed", "exited"]),
+  exited: new Set(["failed"]),
+};
+
+/** @throws FlintlockError `failed_precondition` – waiting for `name` would never end */
+export const refuseHopeless = (name: string, vm: MicroVM | undefined): void => {
+  if (vm === undefined || HOPELESS[name]?.has(vm.status.state) !== true) return;
+  const why = vm.status.state === "failed" ? `: ${vm.status.failure?.message ?? "unknown"}` : "";
+  throw new FlintlockError("failed_precondition", `microVM ${vm.id} is ${vm.status.state}, not ${name}${why}`);
 };

@@ -4,7 +4,7 @@
  * (kernel: driver-api/early-userspace/buffer-format).
  */
 import { constants } from "node:fs";
-import { access, copyFile, open, rename, rm } from "node:fs/promises";
+import { access, chmod, copyFile, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { GuestConfig } from "@flintlock/core";
 
@@ -22,9 +22,10 @@ export const writeGuestInitrd = async (
   const temporary = `${path}.tmp`;
   await rm(temporary, { force: true });
   await copyFile(base, temporary, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+  // The copy has its source's mode, and an image's files are read-only: before, not after, it is opened for writing.
+  await chmod(temporary, 0o600);
   {
     await using file = await open(temporary, "r+");
-    await file.chmod(0o600);
     const { size } = await file.stat();
     const segment = cpio([
       { name: "flintlock", mode: 0o040755, data: new Uint8Array() },
