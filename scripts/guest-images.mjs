@@ -6,7 +6,7 @@
  *
  * Needs no privilege. What it needs installed is listed by scripts/system-packages.sh.
  */
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -79,6 +79,7 @@ async function build(options, record) {
     }
     await layout.finish();
     await writeRecord(work, record);
+    await chmod(work, 0o755);
     await layout.moveTo(options.out);
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -16,6 +16,8 @@ const CUSTOMIZE = [
   'rm -f "$1"/etc/ssh/ssh_host_*',
   ': > "$1"/etc/machine-id',
   'echo "datasource_list: [ NoCloud, None ]" > "$1"/etc/cloud/cloud.cfg.d/90_flintlock.cfg',
+  // Without the locales package cloud-init's locale module fails, and with it cloud-config.service.
+  'echo "locale: false" >> "$1"/etc/cloud/cloud.cfg.d/90_flintlock.cfg',
   'ln -sf /dev/null "$1"/etc/systemd/system/systemd-networkd-wait-online.service',
   'ln -sf /dev/null "$1"/etc/systemd/system/e2scrub_reap.service',
 ].join(" && ");

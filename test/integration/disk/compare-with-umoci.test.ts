@@ -1,4 +1,4 @@
-/** The same layers by us and by umoci, an independent unpacker: every inode must come out the same. */
+/** The same layers by us and by independent unpackers, umoci and GNU tar: every inode must come out the same. */
 import { randomBytes } from "node:crypto";
 import { chmod, chown, link, lutimes, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -20,18 +20,28 @@ import { listDirectory } from "./tree-listing.ts";
 const live = new AbortController().signal;
 const reason = cannotMount() || cannotUnpack();
 
+type Unpack = (scratch: Scratch, layers: readonly LayerBlob[]) => Promise<string>;
+
+/** For single layers without whiteouts; umoci takes a minute where this takes a second. */
+const unpackWithTar: Unpack = async (scratch, [layer]) => {
+  await mkdir(scratch.in("unpacked"));
+  const args = ["--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", scratch.in("unpacked")];
+  await run("tar", "-xpf", layer?.path ?? "", ...args);
+  return scratch.in("unpacked");
+};
+
 const compare = async (
   scratch: Scratch,
   layers: readonly LayerBlob[],
-  sizeMib?: number,
-): Promise<string[]> => {
+  unpack: Unpack = unpackWithUmoci,
+): Promise<readonly string[]> => {
   const disk = scratch.in("disk.img");
-  await createImageDisks({ workerUrl: undefined }).writeDisk(layers, disk, sizeMib, live);
+  await createImageDisks({ workerUrl: undefined }).writeDisk(layers, disk, undefined, live);
   await checkDisk(disk);
   await using mounted = await mountDisk(disk, scratch);
   const ours = await listDirectory(mounted.path);
-  expect(ours).toEqual(await listDirectory(await unpackWithUmoci(scratch, layers)));
-  return [...ours];
+  expect(ours).toEqual(await listDirectory(await unpack(scratch, layers)));
+  return ours;
 };
 
 /** Makes files below a new directory; a text is a file's content, a function does as it likes. */
@@ -187,7 +197,7 @@ describe.skipIf(reason)("against umoci", () => {
     ];
     const blobs = [];
     for (const layer of layers) blobs.push(await writeLayer(scratch, layer, "gzip"));
-    const lines = await compare(scratch, blobs, 64);
+    const lines = await compare(scratch, blobs);
     expect(lines.join("\n")).not.toMatch(/opaque\/(lower|sub)|"\.\/gone\/x"|\/lib\/b"/);
   });
 
@@ -197,7 +207,8 @@ describe.skipIf(reason)("against umoci", () => {
       file(`many/file-${i}-${"x".repeat(i % 40)}`, `${i}`),
     );
     const directories = Array.from({ length: 5000 }, (_, i) => directory(`dirs/${i}`));
-    await compare(scratch, [await writeLayer(scratch, makeTar(...files, ...directories), "gzip")]);
+    const members = [directory("."), directory("many"), directory("dirs"), ...files, ...directories];
+    await compare(scratch, [await writeLayer(scratch, makeTar(...members), "gzip")], unpackWithTar);
   });
 
   test("a real tree of this machine, as GNU tar packs it", async () => {
@@ -205,6 +216,7 @@ describe.skipIf(reason)("against umoci", () => {
     const archive = scratch.in("real.tar");
     const parts = ["etc", "usr/share/perl", "usr/share/zoneinfo", "usr/lib/git-core"];
     await run("tar", "-cf", archive, "--ignore-failed-read", "--xattrs", "-C", "/", ...parts);
-    await compare(scratch, [await writeLayer(scratch, await readFile(archive), "gzip")]);
+    const disk = await compare(scratch, [await writeLayer(scratch, await readFile(archive))], unpackWithTar);
+    expect(disk.length).toBeGreaterThan(1000);
   });
 });

@@ -49,10 +49,10 @@ export const checkDisk = async (disk: string): Promise<void> => {
   await run("e2fsck", "-fn", disk);
 };
 
-/** The disk, mounted read-only for the life of the scope. */
-export const mountDisk = async (disk: string, scratch: Scratch) => {
+/** The disk, mounted for the life of the scope. */
+export const mountDisk = async (disk: string, scratch: Scratch, options = "loop,ro") => {
   const path = scratch.in(`mount-${Math.random().toString(36).slice(2)}`);
   await mkdir(path);
-  await run("mount", "-o", "loop,ro", disk, path);
+  await run("mount", "-o", options, disk, path);
   return { path, [Symbol.asyncDispose]: () => run("umount", path).then(() => {}) };
 };

@@ -46,7 +46,7 @@ export class Reconciler {
   readonly #loops = new Map<Uid, Loop>();
   /** What wakes a VM later: its back-off, or the exit of its VMM */
   readonly #alarms = new Map<Uid, AbortController>();
-  readonly #stop = new AbortController();
+  #isClosed = false;
 
   constructor(ports: Ports, options: ReconcilerOptions) {
     this.#ports = ports;
@@ -64,7 +64,7 @@ export class Reconciler {
 
   /** Something about `uid` changed. Returns at once. */
   poke(uid: Uid): void {
-    if (this.#stop.signal.aborted) return;
+    if (this.#isClosed) return;
     const running = this.#loops.get(uid);
     if (running === undefined) {
       this.#alarms.get(uid)?.abort();
@@ -81,7 +81,10 @@ export class Reconciler {
 
   /** Stops all loops at their next step, which is cut off. VMs keep running. */
   async close(): Promise<void> {
-    this.#stop.abort(new FlintlockError("canceled", "the daemon is stopping"));
+    this.#isClosed = true;
+    // Each by itself: signals derived from one that lives as long as the daemon would pile up in it.
+    const stopping = new FlintlockError("canceled", "the daemon is stopping");
+    for (const { step } of this.#loops.values()) step.abort(stopping);
     for (const alarm of this.#alarms.values()) alarm.abort();
     await Promise.all([...this.#loops.values()].map(({ done }) => done));
   }
@@ -90,7 +93,7 @@ export class Reconciler {
     // A tick's pause: poke() returns before anything happens.
     await Promise.resolve();
     try {
-      while (loop.isDirty && !this.#stop.signal.aborted) {
+      while (loop.isDirty && !this.#isClosed) {
         loop.isDirty = false;
         loop.step = new AbortController();
         await this.#reconcile(uid, loop);
@@ -116,6 +119,7 @@ export class Reconciler {
     try {
       const timings: Record<string, number> = {};
       for (let budget = STEP_BUDGET; budget > 0; budget--) {
+        loop.step.signal.throwIfAborted();
         const record = this.#ports.repository.find(uid);
         if (record === undefined) return;
         const current = { ...record, status: { ...record.status, ...draft } };
@@ -129,15 +133,14 @@ export class Reconciler {
           await this.#ports.repository.updateStatus(uid, draft);
           draft = {};
         }
-        const signal = AbortSignal.any([loop.step.signal, this.#stop.signal]);
-        const { change, ms } = await this.#runner.run(current, next.next, signal);
+        const { change, ms } = await this.#runner.run(current, next.next, loop.step.signal);
         draft = { ...draft, ...change };
         timings[at] = (timings[at] ?? 0) + ms;
         this.#ports.log.debug("step done", { uid, step: at, durationMs: Math.round(ms) });
       }
       throw new FlintlockError("internal", `the plan did not settle within ${STEP_BUDGET} steps`);
     } catch (error) {
-      if (loop.step.signal.aborted || this.#stop.signal.aborted) return;
+      if (loop.step.signal.aborted) return;
       await this.#failed(uid, at, toFlintlockError(error), draft);
     }
   }

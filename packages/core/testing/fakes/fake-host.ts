@@ -86,7 +86,7 @@ export const fakeImage = (reference: OciReference): Image => {
 /** Directories, volumes, interfaces and ports that are entries of sets. */
 export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, HostPorts {
   readonly directories = new Set<string>();
-  readonly disks = new Map<string, Map<string, Disk>>();
+  readonly disks = new Map<string, readonly string[]>();
   readonly devices = new Map<Uid, Map<string, InterfaceStatus>>();
   #nextPort = 40_000;
 
@@ -137,15 +137,15 @@ export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, Hos
       format: want?.format ?? "raw",
       isReadOnly: want?.isReadOnly ?? false,
     };
-    const disks = this.disks.get(what) ?? new Map<string, Disk>();
-    this.disks.set(what, disks.set(id, disk));
+    const ids = this.disks.get(what) ?? [];
+    if (!ids.includes(id)) this.disks.set(what, [...ids, id]);
     return disk;
   }
 
   async observe(directory: string): Promise<ReadonlySet<string>>;
   async observe(owner: Uid, deviceIds: readonly string[]): Promise<ReadonlySet<string>>;
   async observe(owner: string, deviceIds?: readonly string[]): Promise<ReadonlySet<string>> {
-    if (deviceIds === undefined) return new Set(this.disks.get(owner)?.keys());
+    if (deviceIds === undefined) return new Set(this.disks.get(owner));
     return new Set(this.devices.get(owner as Uid)?.keys());
   }
 

@@ -1,0 +1,7 @@
+/* One line to the kernel's log: seen on the console unless `quiet`, always in dmesg. */
+#pragma once
+
+void log_open(void);
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* One line to the console, `quiet` or not. */
+void log_console(const char *format, ...) __attribute__((format(printf, 1, 2)));

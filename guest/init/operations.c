@@ -1,0 +1,107 @@
+#include "session.h"
+
+#include "clock.h"
+#include "json.h"
+#include "request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#ifndef FLINTLOCK_VERSION
+#define FLINTLOCK_VERSION "dev"
+#endif
+
+static void run_info(struct control *control, struct session *session)
+{
+    struct utsname name;
+    char line[sizeof name], escaped[sizeof name], text[sizeof name + 128];
+    uname(&name);
+    snprintf(line, sizeof line, "%s %s %s %s %s", name.sysname, name.nodename, name.release, name.version, name.machine);
+    json_escape(line, escaped, sizeof escaped);
+    snprintf(text, sizeof text, "{\"version\":\"%s\",\"uname\":\"%s\",\"uptime\":\"%llds\"}", FLINTLOCK_VERSION, escaped,
+             clock_ms() / 1000);
+    frame_send(session->stream, FRAME_STDOUT, text);
+    frame_send_exit(session->stream, 0);
+    session_finish(control, session);
+}
+
+static void run_exec(struct control *control, struct session *session, const struct json *json)
+{
+    struct exec_request request;
+    char problem[320];
+    const char *error =
+        exec_request_parse(&request, json_get(json, "exec"), control->process, problem, sizeof problem);
+    if (error != NULL) {
+        session_refuse(control, session, error, 126);
+    } else if (!command_start(&session->command, &request.spec)) {
+        snprintf(problem, sizeof problem, "start: %s", strerror(errno));
+        session_refuse(control, session, problem, 126);
+    } else {
+        session->state = RUNS_COMMAND;
+        if (request.timeout_sec > 0)
+            session->command.deadline = clock_ms() + request.timeout_sec * 1000LL;
+    }
+    exec_request_free(&request);
+}
+
+static void run_attach(struct control *control, struct session *session, const struct json *json)
+{
+    const struct json *attach = json_get(json, "attach");
+    long long rows = json_integer(attach, "rows", 0), cols = json_integer(attach, "cols", 0);
+    if (rows < 0 || rows > 9999 || cols < 0 || cols > 9999)
+        rows = cols = 0;
+    if (control->process == NULL || !control->process->attach) {
+        session_refuse(control, session, "attach: this microVM has no process to attach to", 1);
+        return;
+    }
+    if (control->attached != NULL) {
+        frame_send_error(control->attached->stream, "another client attached");
+        session_finish(control, control->attached);
+    }
+    control->attached = session;
+    session->state = ATTACHED;
+    if (control->main.pid != 0) {
+        command_resize(&control->main, (unsigned short)rows, (unsigned short)cols);
+        return;
+    }
+    if (!control_start_main(control, control->process->tty ? STDIO_TTY : STDIO_PIPES, (unsigned short)rows,
+                            (unsigned short)cols)) {
+        char problem[128];
+        snprintf(problem, sizeof problem, "start: %s", strerror(errno));
+        session_refuse(control, session, problem, 126);
+    }
+}
+
+void session_run_request(struct control *control, struct session *session, char *text, size_t length)
+{
+    const char *error = NULL;
+    struct json *json = json_parse(text, length, &error);
+    const char *op = json_string(json, "op", "");
+    char problem[128];
+    if (json == NULL) {
+        snprintf(problem, sizeof problem, "invalid request json: %s", error);
+        session_refuse(control, session, problem, 1);
+    } else if (json_integer(json, "version", 1) != 1) {
+        session_refuse(control, session, "unsupported protocol version (agent speaks 1)", 1);
+    } else if (strcmp(op, "ping") == 0) {
+        frame_send_exit(session->stream, 0);
+        session_finish(control, session);
+    } else if (strcmp(op, "info") == 0) {
+        run_info(control, session);
+    } else if (strcmp(op, "exec") == 0) {
+        run_exec(control, session, json);
+    } else if (strcmp(op, "attach") == 0) {
+        run_attach(control, session, json);
+    } else if (strcmp(op, "poweroff") == 0) {
+        frame_send_exit(session->stream, 0);
+        session_finish(control, session);
+        control_power_off(control);
+    } else {
+        snprintf(problem, sizeof problem, "unknown op \"%.64s\"", op);
+        session_refuse(control, session, problem, 1);
+    }
+    free(json);
+}

@@ -1,0 +1,7 @@
+/* The end of the guest. */
+#pragma once
+
+/* Ends all other processes, makes the disks clean and switches the machine off. For PID 1. */
+_Noreturn void poweroff(void);
+/* Says so on the status channel and the console, then poweroff. `step` is a word of docs/guest-protocol.md. */
+_Noreturn void die(const char *step, const char *format, ...) __attribute__((format(printf, 2, 3)));

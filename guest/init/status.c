@@ -1,0 +1,56 @@
+#include "status.h"
+
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 512
+#define WRITE_WAIT_MS 300
+
+static int port = -1;
+
+void status_open(int fd)
+{
+    port = fd;
+}
+
+/* The port is non-blocking: a blocking write would spin in the kernel until the host has read it. */
+static void send_line(const char *line, size_t length)
+{
+    long long deadline = clock_ms() + WRITE_WAIT_MS;
+    while (port >= 0) {
+        ssize_t n = write(port, line, length);
+        if (n == (ssize_t)length)
+            return;
+        int left = (int)(deadline - clock_ms());
+        if ((n < 0 && errno != EAGAIN && errno != EINTR) || left <= 0)
+            break;
+        struct pollfd wait = {.fd = port, .events = POLLOUT};
+        poll(&wait, 1, left < 20 ? left : 20);
+    }
+    log_line("status %.*s", (int)length - 1, line);
+}
+
+void status_event(const char *event, const char *more)
+{
+    char line[LINE_MAX_BYTES];
+    long long now = clock_ms();
+    int length = snprintf(line, sizeof line, "{\"event\":\"%s\",\"t\":%lld.%02lld%s}\n", event, now / 1000,
+                          now % 1000 / 10, more);
+    if (length > 0 && (size_t)length < sizeof line)
+        send_line(line, (size_t)length);
+}
+
+void status_error(const char *step, const char *more, const char *message)
+{
+    char escaped[360], members[LINE_MAX_BYTES];
+    json_escape(message, escaped, sizeof escaped);
+    snprintf(members, sizeof members, ",\"step\":\"%s\"%s,\"message\":\"%s\"", step, more, escaped);
+    status_event("error", members);
+}

@@ -1,0 +1,11 @@
+#include "check.h"
+
+int main(void)
+{
+    test_json();
+    test_config();
+    test_users();
+    test_mux();
+    puts("guest: all checks passed");
+    return 0;
+}
