@@ -29,6 +29,7 @@ test("waiting for what will not come is refused with the reason", () => {
   expect(() => refuseHopeless("running", failed)).toThrow(/is failed, not running/);
   expect(() => refuseHopeless("exited", failed)).toThrow(/is failed, not exited/);
   expect(() => refuseHopeless("running", inState("exited"))).toThrow(/is exited, not running/);
-  for (const name of ["running", "exited"]) expect(() => refuseHopeless(name, inState("pending"))).not.toThrow();
+  for (const name of ["running", "exited"])
+    expect(() => refuseHopeless(name, inState("pending"))).not.toThrow();
   expect(() => refuseHopeless("deleted", failed)).not.toThrow();
 });

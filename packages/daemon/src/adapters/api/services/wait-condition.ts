@@ -31,5 +31,8 @@ const HOPELESS: Readonly<Record<string, ReadonlySet<MicroVMState>>> = {
 export const refuseHopeless = (name: string, vm: MicroVM | undefined): void => {
   if (vm === undefined || HOPELESS[name]?.has(vm.status.state) !== true) return;
   const why = vm.status.state === "failed" ? `: ${vm.status.failure?.message ?? "unknown"}` : "";
-  throw new FlintlockError("failed_precondition", `microVM ${vm.id} is ${vm.status.state}, not ${name}${why}`);
+  throw new FlintlockError(
+    "failed_precondition",
+    `microVM ${vm.id} is ${vm.status.state}, not ${name}${why}`,
+  );
 };
