@@ -27,8 +27,10 @@ const machine: Machine = {
 /** One option a line, as a person would read it. */
 const lines = (args: readonly string[]): string => args.join("\n").replaceAll(/\n(?!-)/g, " ");
 
+const ACPI = { hasAcpi: true };
+
 test("a machine under TCG is a microvm board that is told its TSC rate", () => {
-  expect(lines(qemuArgs(machine, "initrd.img", host))).toMatchInlineSnapshot(`
+  expect(lines(qemuArgs(machine, "initrd.img", host, ACPI))).toMatchInlineSnapshot(`
     "-name guest=flintlock-01JDXAMPLE0000000000000000,process=vm-web--1
     -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
     -nodefaults
@@ -67,7 +69,7 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
 });
 
 test("under KVM the guest gets the host's processor and needs no TSC rate", () => {
-  const args = qemuArgs(machine, undefined, { accelerator: "kvm", tscKhz: undefined });
+  const args = qemuArgs(machine, undefined, { accelerator: "kvm", tscKhz: undefined }, ACPI);
   expect(lines(args)).toContain("-accel kvm\n-cpu host");
   expect(lines(args)).toContain("-machine microvm,acpi=on");
   expect(lines(args)).not.toContain("tsc");
@@ -75,7 +77,7 @@ test("under KVM the guest gets the host's processor and needs no TSC rate", () =
 });
 
 test("under TCG without a known rate the board is q35, over PCI", () => {
-  const text = lines(qemuArgs(machine, undefined, { accelerator: "tcg", tscKhz: undefined }));
+  const text = lines(qemuArgs(machine, undefined, { accelerator: "tcg", tscKhz: undefined }, ACPI));
   expect(text).toContain("-machine q35");
   expect(text).toContain(
     '{"driver":"virtio-net-pci","netdev":"net0","mac":"02:00:00:00:00:01","romfile":""}',
@@ -86,16 +88,16 @@ test("under TCG without a known rate the board is q35, over PCI", () => {
 test("more devices than microvm has room for make it q35, and more than that are refused", () => {
   const disk = { volumeId: "v", path: "/v", format: "raw", isReadOnly: true } as const;
   const withDisks = (count: number): Machine => ({ ...machine, disks: new Array(count).fill(disk) });
-  expect(qemuArgs(withDisks(20), undefined, host)).toContain("microvm,acpi=on");
-  expect(lines(qemuArgs(withDisks(21), undefined, host))).toContain("-machine q35");
-  expect(() => qemuArgs(withDisks(25), undefined, host)).toThrow(
+  expect(qemuArgs(withDisks(20), undefined, host, ACPI)).toContain("microvm,acpi=on");
+  expect(lines(qemuArgs(withDisks(21), undefined, host, ACPI))).toContain("-machine q35");
+  expect(() => qemuArgs(withDisks(25), undefined, host, ACPI)).toThrow(
     /at most 26 volumes and interfaces together.*27/,
   );
 });
 
 test("a read-only root is mounted ro, and a machine without disks has no root", () => {
   const appended = (change: Partial<Machine>): string | undefined => {
-    const args = qemuArgs({ ...machine, cmdline: {}, ...change }, undefined, host);
+    const args = qemuArgs({ ...machine, cmdline: {}, ...change }, undefined, host, ACPI);
     return args[args.indexOf("-append") + 1];
   };
   const disks = machine.disks.map((disk) => ({ ...disk, isReadOnly: true }));
@@ -105,11 +107,15 @@ test("a read-only root is mounted ro, and a machine without disks has no root", 
 
 test("ports need a user-mode interface and an IPv4 address", () => {
   const port = { hostIp: "::1", hostPort: 53, guestPort: 53, protocol: "udp" } as const;
-  expect(() => qemuArgs({ ...machine, ports: [port] }, undefined, host)).toThrow(
+  expect(() => qemuArgs({ ...machine, ports: [port] }, undefined, host, ACPI)).toThrow(
     "ports[0].host_ip: QEMU publishes",
   );
   const interfaces = machine.interfaces.slice(1);
-  expect(() => qemuArgs({ ...machine, interfaces }, undefined, host)).toThrow(
+  expect(() => qemuArgs({ ...machine, interfaces }, undefined, host, ACPI)).toThrow(
     "ports: QEMU publishes ports of user",
   );
+});
+
+test("a kernel without ACPI is told of its devices on the command line, by QEMU itself", () => {
+  expect(qemuArgs(machine, undefined, host, { hasAcpi: false })).toContain("microvm,acpi=off");
 });

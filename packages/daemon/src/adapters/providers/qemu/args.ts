@@ -45,6 +45,11 @@ export interface HostFacts {
   readonly tscKhz: number | undefined;
 }
 
+/** What the kernel needs to find its devices. Kernels built for Firecracker before 6.x have no ACPI. */
+export interface KernelFacts {
+  readonly hasAcpi: boolean;
+}
+
 /** What is in the command line of this VM's QEMU, and of no other process. */
 export const vmmMarker = (uid: string): string => `flintlock-${uid}`;
 
@@ -56,6 +61,7 @@ export const qemuArgs = (
   machine: Machine,
   initrd: string | undefined,
   host: HostFacts,
+  kernel: KernelFacts,
 ): readonly string[] => {
   const board = boardFor(machine, host);
   const driver = (name: string): string => `${name}-${board === "microvm" ? "device" : "pci"}`;
@@ -64,7 +70,12 @@ export const qemuArgs = (
     ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     board === "microvm"
-      ? ["-machine", "microvm,acpi=on", "-global", "virtio-mmio.force-legacy=false"]
+      ? [
+          "-machine",
+          `microvm,acpi=${kernel.hasAcpi ? "on" : "off"}`,
+          "-global",
+          "virtio-mmio.force-legacy=false",
+        ]
       : ["-machine", "q35,usb=off,vmport=off"],
     accelArgs(machine, host),
     ["-smp", `cpus=${machine.vcpu}`, "-m", `size=${machine.memoryMib}M`],

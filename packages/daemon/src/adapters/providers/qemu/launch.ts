@@ -13,6 +13,7 @@ import { clearGuestStatus } from "../shared/guest-status.ts";
 import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
 import { VMM_LOG, type VmmIdentity, type VmmProcesses } from "../shared/vmm-process.ts";
 import { AGENT_SOCKET, CONSOLE_SOCKET, type HostFacts, QMP_SOCKET, qemuArgs } from "./args.ts";
+import { kernelHasAcpi } from "./kernel-acpi.ts";
 import { openQmp } from "./qmp.ts";
 
 /** QEMU answers within 0.2 s; many of them at once on a busy host take longer */
@@ -29,7 +30,7 @@ export const launch = async (
 ): Promise<VmmIdentity> => {
   const { directory } = machine;
   const initrd = machine.guest === undefined ? machine.initrdPath : GUEST_INITRD;
-  const args = qemuArgs(machine, initrd, host);
+  const args = qemuArgs(machine, initrd, host, { hasAcpi: await kernelHasAcpi(machine) });
   await clearTraces(directory);
   if (machine.guest !== undefined) await writeGuestInitrd(directory, ourInitrd(machine), machine.guest);
   const logStart = await sizeOf(join(directory, VMM_LOG));
