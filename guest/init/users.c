@@ -117,16 +117,17 @@ bool user_resolve(const char *passwd_path, const char *group_path, const char *s
         }
         user->uid = number;
     }
-    if (group != NULL && *group) {
-        if (find_group(group_path, group, &user->gid))
-            return true;
+    bool names_group = group != NULL && *group;
+    if (names_group && !find_group(group_path, group, &user->gid)) {
         if (!parse_id(group, &number)) {
             snprintf(error, error_capacity, "group %s: not in the image's /etc/group", group);
             return false;
         }
         user->gid = number;
-    } else if (listed) {
-        find_memberships(group_path, user);
     }
+    /* The primary group is a supplementary one too, or a setgid program could drop it: CVE-2022-36109. */
+    user->groups[user->group_count++] = user->gid;
+    if (listed && !names_group)
+        find_memberships(group_path, user);
     return true;
 }

@@ -18,7 +18,7 @@ struct user {
 };
 
 /*
- * Names or numbers; empty = uid 0. A number needs no entry. With an explicit group there are no supplementary
+ * Names or numbers; empty = uid 0. A number needs no entry. With an explicit group there are no further
  * groups. False with `error` when a name has no entry.
  */
 bool user_resolve(const char *passwd_path, const char *group_path, const char *spec, struct user *user, char *error,

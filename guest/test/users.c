@@ -27,9 +27,9 @@ void test_users(void)
 
     CHECK(resolve("") && user.uid == 0 && user.gid == 0 && strcmp(user.home, "/root") == 0);
     CHECK(resolve("app") && user.uid == 1000 && user.gid == 1001 && strcmp(user.home, "/srv/app") == 0);
-    CHECK(user.group_count == 2 && user.groups[0] == 10 && user.groups[1] == 44);
-    CHECK(resolve("1000") && user.gid == 1001 && user.group_count == 2 && strcmp(user.name, "app") == 0);
-    CHECK(resolve("app:video") && user.gid == 44 && user.group_count == 0);
+    CHECK(user.group_count == 3 && user.groups[0] == 1001 && user.groups[1] == 10 && user.groups[2] == 44);
+    CHECK(resolve("1000") && user.gid == 1001 && user.group_count == 3 && strcmp(user.name, "app") == 0);
+    CHECK(resolve("app:video") && user.gid == 44 && user.group_count == 1 && user.groups[0] == 44);
     CHECK(resolve("app:77") && user.gid == 77);
     CHECK(resolve("4242") && user.uid == 4242 && user.gid == 0 && strcmp(user.home, "/") == 0);
     CHECK(resolve("4242:10") && user.gid == 10);

@@ -45,7 +45,7 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
     -m size=256M
     -kernel /images/vmlinuz
     -initrd initrd.img
-    -append console=ttyS0 quiet tsc_early_khz=2596120 tsc=reliable panic=-1 reboot=t root=/dev/vda rw systemd.unit=rescue.target
+    -append console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596120 tsc=reliable panic=-1 reboot=t root=/dev/vda rw systemd.unit=rescue.target
     -pidfile vmm.pid
     -qmp unix:qmp.sock,server=on,wait=off
     -chardev socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on
@@ -54,7 +54,7 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
     -device {"driver":"virtio-rng-device","rng":"rng0"}
     -chardev socket,id=agent,path=agent.sock,server=on,wait=off
     -chardev file,id=status,path=status.log,append=on
-    -device {"driver":"virtio-serial-device","id":"channels"}
+    -device {"driver":"virtio-serial-device","id":"channels","max_ports":4}
     -device {"driver":"virtserialport","bus":"channels.0","nr":1,"chardev":"agent","name":"dev.flintlock.agent"}
     -device {"driver":"virtserialport","bus":"channels.0","nr":2,"chardev":"status","name":"dev.flintlock.status"}
     -blockdev {"driver":"qcow2","node-name":"disk0","read-only":false,"discard":"unmap","file":{"driver":"file","filename":"/vm/a,b/root.qcow2","discard":"unmap"}}

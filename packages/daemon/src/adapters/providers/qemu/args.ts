@@ -124,6 +124,8 @@ const cmdlineDefaults = (
   return {
     console: "ttyS0",
     quiet: "",
+    // A quarter of a second of an emulated boot; kernels without the self-tests ignore it.
+    "cryptomgr.notests": "",
     ...(knowsTsc && { tsc_early_khz: String(host.tscKhz), tsc: "reliable" }),
     panic: "-1",
     reboot: "t",
@@ -135,7 +137,7 @@ const cmdlineDefaults = (
 const channelArgs = (driver: string): readonly string[] => [
   ...["-chardev", `socket,id=agent,path=${AGENT_SOCKET},server=on,wait=off`],
   ...["-chardev", `file,id=status,path=${STATUS_LOG},append=on`],
-  ...["-device", json({ driver, id: "channels" })],
+  ...["-device", json({ driver, id: "channels", max_ports: 4 })],
   ...["-device", port(1, "agent"), "-device", port(2, "status")],
 ];
 
