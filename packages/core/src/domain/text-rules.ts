@@ -27,6 +27,8 @@ export const parseRelativePath = (text: string, field: string): string => {
   return path;
 };
 
+const EMPTY: Readonly<Record<string, string>> = Object.freeze({});
+
 export const parseTextMap = (
   map: Readonly<Record<string, string>>,
   field: string,
@@ -41,6 +43,6 @@ export const parseTextMap = (
     }
     parseOptionalText(value, `${field}[${key}]`, bounds.maxValue);
   }
-  // A null prototype, so that a key such as __proto__ is a key.
-  return Object.assign(Object.create(null), map);
+  // Own properties, so that a key such as __proto__ is a key; and one object for the many maps that are empty.
+  return entries.length === 0 ? EMPTY : Object.fromEntries(entries);
 };

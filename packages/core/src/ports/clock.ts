@@ -7,4 +7,6 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Calls `ring` once, after `ms`, unless the returned function is called first. For deadlines: cheaper than a sleep. */
+  alarm(ms: number, ring: () => void): () => void;
 }

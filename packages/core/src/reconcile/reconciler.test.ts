@@ -106,6 +106,21 @@ test("delete does not wait for a back-off, and repeating it is success", async (
   expect(repository.find(uid)).toBeUndefined();
 });
 
+test("a delete that is repeated every second does not begin anew each time", async () => {
+  const world = new World();
+  const { microvms, repository } = await world.daemon();
+  const { uid } = await microvms.create(wireInput());
+  await settle();
+  world.provider.script.stopMs = 5_000;
+  for (let second = 0; second < 6; second++) {
+    await microvms.deleteByUid(uid).catch(() => undefined);
+    await settle();
+    world.clock.advance(1_000);
+  }
+  await settle();
+  expect(repository.find(uid)).toBeUndefined();
+});
+
 test("a slow neighbour delays nobody, and boots are two at a time", async () => {
   const world = new World();
   const { microvms, repository } = await world.daemon();

@@ -33,8 +33,12 @@ export interface ReconcilerOptions {
 }
 
 interface Loop {
-  /** Aborted when the record changed so that the running step is no longer wanted */
+  /** Of the step that runs, or ran last */
   step: AbortController;
+  /** The step was cut off because it is no longer wanted */
+  isCut: boolean;
+  /** The step belongs to a deletion: a repeated delete must not cut it off again and again */
+  isDeletion: boolean;
   /** Something changed while the loop ran: go round once more */
   isDirty: boolean;
   readonly done: Promise<void>;
@@ -67,15 +71,21 @@ export class Reconciler {
     if (this.#isClosed) return;
     const running = this.#loops.get(uid);
     if (running === undefined) {
-      this.#alarms.get(uid)?.abort();
-      const loop: Loop = { step: new AbortController(), isDirty: true, done: Promise.resolve() };
+      this.#alarms.get(uid)?.abort(SUPERSEDED);
+      const loop: Loop = {
+        step: new AbortController(),
+        isCut: false,
+        isDeletion: false,
+        isDirty: true,
+        done: Promise.resolve(),
+      };
       this.#loops.set(uid, loop);
       Object.assign(loop, { done: this.#run(uid, loop) });
       return;
     }
     running.isDirty = true;
-    if (this.#ports.repository.find(uid)?.deletedAt !== undefined) {
-      running.step.abort(new FlintlockError("canceled", "the microvm is being deleted"));
+    if (!running.isDeletion && this.#ports.repository.find(uid)?.deletedAt !== undefined) {
+      cut(running, "the microvm is being deleted");
     }
   }
 
@@ -83,9 +93,8 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#isClosed = true;
     // Each by itself: signals derived from one that lives as long as the daemon would pile up in it.
-    const stopping = new FlintlockError("canceled", "the daemon is stopping");
-    for (const { step } of this.#loops.values()) step.abort(stopping);
-    for (const alarm of this.#alarms.values()) alarm.abort();
+    for (const loop of this.#loops.values()) cut(loop, "the daemon is stopping");
+    for (const alarm of this.#alarms.values()) alarm.abort(SUPERSEDED);
     await Promise.all([...this.#loops.values()].map(({ done }) => done));
   }
 
@@ -95,7 +104,7 @@ export class Reconciler {
     try {
       while (loop.isDirty && !this.#isClosed) {
         loop.isDirty = false;
-        loop.step = new AbortController();
+        loop.isCut = false;
         await this.#reconcile(uid, loop);
       }
     } catch (error) {
@@ -119,7 +128,6 @@ export class Reconciler {
     try {
       const timings: Record<string, number> = {};
       for (let budget = STEP_BUDGET; budget > 0; budget--) {
-        loop.step.signal.throwIfAborted();
         const record = this.#ports.repository.find(uid);
         if (record === undefined) return;
         const current = { ...record, status: { ...record.status, ...draft } };
@@ -133,14 +141,18 @@ export class Reconciler {
           await this.#ports.repository.updateStatus(uid, draft);
           draft = {};
         }
-        const { change, ms } = await this.#runner.run(current, next.next, loop.step.signal);
+        // Nothing is awaited between this question and the step's start.
+        if (loop.isCut) return;
+        loop.step = new AbortController();
+        loop.isDeletion = current.deletedAt !== undefined;
+        const { change, ms } = await this.#runner.run(current, next.next, loop.step);
         draft = { ...draft, ...change };
         timings[at] = (timings[at] ?? 0) + ms;
         this.#ports.log.debug("step done", { uid, step: at, durationMs: Math.round(ms) });
       }
       throw new FlintlockError("internal", `the plan did not settle within ${STEP_BUDGET} steps`);
     } catch (error) {
-      if (loop.step.signal.aborted) return;
+      if (loop.isCut) return;
       await this.#failed(uid, at, toFlintlockError(error), draft);
     }
   }
@@ -227,7 +239,7 @@ export class Reconciler {
 
   /** Pokes `uid` once `wait` is over; a newer alarm replaces it. */
   #alarm(uid: Uid, wait: (signal: AbortSignal) => Promise<void>): void {
-    this.#alarms.get(uid)?.abort();
+    this.#alarms.get(uid)?.abort(SUPERSEDED);
     const alarm = new AbortController();
     this.#alarms.set(uid, alarm);
     wait(alarm.signal).then(
@@ -245,6 +257,14 @@ export class Reconciler {
     if (!alarm.signal.aborted) this.poke(uid);
   }
 }
+
+/** One for all: a default reason is a new error with a stack, and there is one for every VM that settles. */
+const SUPERSEDED = new FlintlockError("canceled", "something newer is waited for");
+
+const cut = (loop: Loop, why: string): void => {
+  loop.isCut = true;
+  loop.step.abort(new FlintlockError("canceled", why));
+};
 
 const failureText = (error: FlintlockError): string =>
   (error.hint === undefined ? error.message : `${error.message}; ${error.hint}`).slice(0, MAX_FAILURE_TEXT);

@@ -8,7 +8,7 @@ import { Semaphore } from "../kit/semaphore.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Step, StepKind } from "./plan.ts";
 import type { StatusChange, StepHandlers } from "./steps.ts";
-import { STEP_DEADLINES_MS } from "./steps.ts";
+import { isOverdue, STEP_DEADLINES_MS } from "./steps.ts";
 
 /** How many of a kind run at once on this host; a kind not named is not limited. */
 export type StepLimits = Partial<Readonly<Record<StepKind, number>>>;
@@ -30,29 +30,26 @@ export class StepRunner {
     this.#turns = new Map(Object.entries(limits).map(([kind, limit]) => [kind, new Semaphore(limit)]));
   }
 
+  /**
+   * `step.abort` ends it from outside; a deadline that passes aborts it too, with `deadline_exceeded` as the reason.
+   * @throws FlintlockError `deadline_exceeded`, or whatever the step throws
+   */
   async run<K extends StepKind>(
     vm: MicroVM,
     step: Step<K> & { kind: K },
-    signal: AbortSignal,
+    control: AbortController,
   ): Promise<StepResult> {
-    const release = await this.#turns.get(step.kind)?.acquire(signal);
-    const inner = new AbortController();
-    const overdue = new AbortController();
+    const release = await this.#turns.get(step.kind)?.acquire(control.signal);
     const started = this.#clock.monotonic();
+    const deadlineMs = STEP_DEADLINES_MS[step.kind];
+    const cancel = this.#clock.alarm(deadlineMs, () => control.abort(deadlineError(step.kind, deadlineMs)));
     try {
-      const deadlineMs = STEP_DEADLINES_MS[step.kind];
-      const timer = this.#clock.sleep(deadlineMs, inner.signal).then(
-        () => overdue.abort(deadlineError(step.kind, deadlineMs)),
-        () => undefined,
-      );
-      const change = await this.#handlers[step.kind](vm, step, AbortSignal.any([signal, overdue.signal]));
-      inner.abort();
-      await timer;
+      const change = await this.#handlers[step.kind](vm, step, control.signal);
       return { change, ms: this.#clock.monotonic() - started };
     } catch (error) {
-      throw overdue.signal.aborted && !signal.aborted ? overdue.signal.reason : error;
+      throw isOverdue(control.signal) ? control.signal.reason : error;
     } finally {
-      inner.abort();
+      cancel();
       release?.();
     }
   }

@@ -108,6 +108,10 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
   },
 });
 
+/** Aborted because time was up, not because somebody wants something else. */
+export const isOverdue = (signal: AbortSignal): boolean =>
+  signal.reason instanceof FlintlockError && signal.reason.code === "deadline_exceeded";
+
 /**
  * A guest that did not come up is ended, so that the next attempt starts from the beginning. One that is merely no
  * longer waited for (the daemon stops, or a delete has its own plan) is left alone.
@@ -121,8 +125,7 @@ const orStop = async (
   try {
     await boot();
   } catch (error) {
-    const isOverdue = signal.reason instanceof FlintlockError && signal.reason.code === "deadline_exceeded";
-    if (!signal.aborted || isOverdue) await provider.stop(machine, 0, new AbortController().signal);
+    if (!signal.aborted || isOverdue(signal)) await provider.stop(machine, 0, new AbortController().signal);
     throw error;
   }
 };

@@ -41,6 +41,14 @@ export class ManualClock implements Clock {
     });
   }
 
+  alarm(ms: number, ring: () => void): () => void {
+    const sleeper: Sleeper = { at: this.#now + ms, wake: ring };
+    this.#sleepers.push(sleeper);
+    return () => {
+      this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+    };
+  }
+
   /** Wakes, in order, everyone whose time has come. */
   advance(ms: number): void {
     this.#now += ms;

@@ -13,4 +13,8 @@ export const systemClock: Clock = {
     }
     signal.throwIfAborted();
   },
+  alarm(ms, ring) {
+    const timer = globalThis.setTimeout(ring, Math.min(ms, MAX_DELAY_MS));
+    return () => clearTimeout(timer);
+  },
 };
