@@ -30,7 +30,8 @@ const socket = join(scratch, "run/flintlockd.sock");
 const daemon = spawn(
   process.execPath,
   [FLINTLOCKD, "run", "--socket", socket, "--state-dir", join(scratch, "state"), "--log-level", "warn"],
-  { stdio: ["ignore", "ignore", "inherit"] },
+  // Its own process group: Ctrl-C is for us, and we still need it to remove the VM.
+  { stdio: ["ignore", "ignore", "inherit"], detached: true },
 );
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => end(130));
 try {
@@ -118,7 +119,7 @@ function answers() {
 
 /** Deletes what is left of the VM, stops the daemon, removes the directory. */
 async function end(code) {
-  if (daemon.exitCode === null) {
+  if (daemon.exitCode === null && daemon.signalCode === null) {
     if (existsSync(socket)) flintlock(["rm", "--force", "--ignore-missing", "quickstart"], "pipe");
     const gone = new Promise((done) => daemon.once("exit", done));
     daemon.kill("SIGTERM");

@@ -14,6 +14,7 @@ import {
   type Log,
   microvmUseCases,
   type NetworkManager,
+  PROBE_NAMESPACE,
   type Provider,
   type ProviderName,
   Reconciler,
@@ -54,19 +55,20 @@ interface Host {
 /** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
 export const assemble = async (config: Config, log: Log, stack: DisposeStack): Promise<UseCases> => {
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
-  const store = stack.add("state store", await LevelStore.open(join(config.stateDir, "store")), (it) =>
-    it.close(),
-  );
+  // Simulated and real VMs must never meet in one store: each kind of daemon would take the other's for lost.
+  const isSimulated = config.defaultProvider === "simulated";
+  const storeDir = join(config.stateDir, isSimulated ? "store-simulated" : "store");
+  const store = stack.add("state store", await LevelStore.open(storeDir), (it) => it.close());
   const { repository, bad } = await Repository.open(store, systemClock);
   for (const { key, error } of bad)
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
-  const host = config.defaultProvider === "simulated" ? simulatedHost() : await realHost(config, log, stack);
+  const host = isSimulated ? simulatedHost() : await realHost(config, log, stack);
   const ports = { ...host, repository, clock: systemClock, log };
   const reconciler = stack.add(
     "reconciler",
     new Reconciler(ports, {
-      limits: { bootMachine: config.maxParallelBoots, prepareVolume: cpus().length, pullImage: 8 },
+      limits: { bootMachine: config.maxParallelBoots, prepareVolume: cpus().length },
       deleteGraceMs: config.deleteGraceMs,
     }),
     (it) => it.close(),
@@ -88,6 +90,9 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
     logs: logReader,
   });
   reconciler.resync();
+  for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {
+    await microvms.deleteByUid(uid);
+  }
   const timer = setInterval(() => reconciler.resync(), config.resyncMs).unref();
   stack.add("resync timer", timer, async (it) => clearInterval(it));
 

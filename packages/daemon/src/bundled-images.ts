@@ -36,10 +36,14 @@ export const withBundledImages = (
     ...bind(store),
     async pull(reference, options, signal) {
       if (!reference.startsWith(BUNDLED_PREFIX)) return store.pull(reference, options, signal);
-      await ensureLoaded();
       const [name = "", digest] = reference.split("@");
-      const image = await store.find((digest ?? name) as OciReference);
-      if (image !== undefined) return image;
+      for (const isSecondTry of [false, true]) {
+        // Somebody may have removed it since it was loaded.
+        if (isSecondTry) loaded = undefined;
+        await ensureLoaded();
+        const image = await store.find((digest ?? name) as OciReference);
+        if (image !== undefined) return image;
+      }
       throw new FlintlockError("not_found", `bundled image ${reference} not found`, {
         hint: "run: npm run guest-images",
       });

@@ -41,6 +41,8 @@ export interface MicroVMSpec {
   readonly ports: readonly PortPublication[];
   /** Which comes first when the image offers both an init system and a command */
   readonly boot: "init-first" | "process-first";
+  /** When images are fetched that are not pinned yet */
+  readonly pull: "missing" | "always" | "never";
   /** What happens when the guest ends by itself */
   readonly restart: "no" | "always";
 }

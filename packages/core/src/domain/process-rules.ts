@@ -119,3 +119,10 @@ export const parseRestart = (input: ExtensionInput | undefined): "no" | "always"
   if (restart === "always") return "always";
   throw invalidField("restart", "must be no or always");
 };
+
+export const parsePull = (input: ExtensionInput | undefined): "missing" | "always" | "never" => {
+  const pull = input?.pull ?? "";
+  if (pull === "") return "missing";
+  if (pull === "missing" || pull === "always" || pull === "never") return pull;
+  throw invalidField("pull", "must be missing, always or never");
+};

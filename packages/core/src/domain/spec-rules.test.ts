@@ -83,6 +83,7 @@ test.each<[string, Partial<CreateInput>]>([
   ["provider", { provider: "nosuch" }],
   ["labels", { labels: { "": "x" } }],
   ["labels[k]", { labels: { k: "x".repeat(1025) } }],
+  ["pull", { extension: extension({ pull: "sometimes" }) }],
   ["restart", { extension: extension({ restart: "sometimes" }) }],
   [
     "ports[0].guest_port",

@@ -8,7 +8,7 @@ import { FlintlockError, invalidField } from "./errors.ts";
 import type { BootFile, Kernel, MicroVMSpec, NetworkInterface, ProviderName, Volume } from "./microvm.ts";
 import { PROVIDER_NAMES } from "./microvm.ts";
 import { parseDeviceId, parseHostInterface, parseMac, parseVolumeId } from "./names.ts";
-import { parsePorts, parseProcess, parseRestart } from "./process-rules.ts";
+import { parsePorts, parseProcess, parsePull, parseRestart } from "./process-rules.ts";
 import { parseReference } from "./reference.ts";
 import { parseRelativePath, parseText, parseTextMap } from "./text-rules.ts";
 
@@ -63,6 +63,7 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec =
     process: parseProcess(input.extension),
     ports,
     boot: input.extension === undefined ? "init-first" : "process-first",
+    pull: parsePull(input.extension),
     restart: parseRestart(input.extension),
   };
 };

@@ -212,3 +212,66 @@ test("a daemon that dies at any step is followed by one that ends in the same pl
     expect(world.host.directories.size + world.host.devices.size + world.provider.running).toBe(0);
   }
 });
+
+test("a VM that cannot be observed is left as it is, and looked at again", async () => {
+  const world = new World();
+  const { microvms, repository, reconciler } = await world.daemon();
+  const { uid } = await microvms.create(wireInput());
+  await settle();
+  const observe = world.provider.observe;
+  world.provider.observe = () => Promise.reject(new FlintlockError("unsupported", "ip is gone for a moment"));
+  reconciler.resync();
+  await settle();
+  expect(repository.get(uid).status).toMatchObject({ state: "created", retry: 0 });
+  expect(world.provider.running).toBe(1);
+  world.provider.observe = observe;
+  world.clock.advance(30_000);
+  await settle();
+  expect(world.provider.calls).toEqual([`start ${uid}`]);
+});
+
+test("a FAILED VM whose release fails keeps its reason and is tried again later, not at once", async () => {
+  const world = new World();
+  world.provider.script.bootErrors = [failed("not_found")];
+  const { microvms, repository } = await world.daemon();
+  let removals = 0;
+  const remove = world.host.remove.bind(world.host);
+  world.host.remove = async (...args: readonly unknown[]) => {
+    if (++removals < 3) throw new Error("EBUSY");
+    return (remove as (...all: readonly unknown[]) => Promise<void>)(...args);
+  };
+  const { uid } = await microvms.create(wireInput());
+  await settle();
+  expect(removals).toBe(1);
+  expect(repository.get(uid).status).toMatchObject({
+    state: "failed",
+    retry: 1,
+    failure: { code: "not_found" },
+  });
+  for (let i = 0; i < 2; i++) {
+    world.clock.advance(30_000);
+    await settle();
+  }
+  expect(world.host.directories.size).toBe(0);
+  expect(repository.get(uid).status).toMatchObject({
+    state: "failed",
+    retry: 1,
+    failure: { code: "not_found" },
+  });
+});
+
+test("a VM of a provider that this daemon lacks is left alone", async () => {
+  const world = new World();
+  const first = await world.daemon();
+  const { uid } = await first.microvms.create(wireInput());
+  await settle();
+  await first.reconciler.close();
+  const [entry] = await world.store.list("vm/");
+  await world.store.commit({
+    put: { [entry?.key ?? ""]: (entry?.value ?? "").replace('"simulated"', '"firecracker"') },
+  });
+  const second = await world.daemon();
+  await settle();
+  expect(second.repository.get(uid).status.state).toBe("created");
+  expect(world.provider.running).toBe(1);
+});

@@ -26,6 +26,8 @@ const STEP_BUDGET = 256;
 const MAX_FAILURE_TEXT = 4096;
 /** Pause before a VM is looked at again after its exit watch failed. */
 const WATCH_AGAIN_MS = 5_000;
+/** Pause before a VM is looked at again that could not be observed, or not be released. */
+const LOOK_AGAIN_MS = 30_000;
 
 export interface ReconcilerOptions {
   readonly limits: StepLimits;
@@ -71,7 +73,7 @@ export class Reconciler {
     if (this.#isClosed) return;
     const running = this.#loops.get(uid);
     if (running === undefined) {
-      this.#alarms.get(uid)?.abort(SUPERSEDED);
+      this.#silence(uid);
       const loop: Loop = {
         step: new AbortController(),
         isCut: false,
@@ -118,6 +120,14 @@ export class Reconciler {
   async #reconcile(uid: Uid, loop: Loop): Promise<void> {
     const vm = this.#ports.repository.find(uid);
     if (vm === undefined) return;
+    if (!this.#ports.providers.has(vm.spec.provider)) {
+      // Whoever cannot see a VM must not judge it: it may well be running.
+      this.#ports.log.warn("a microvm's provider is not enabled; it is left alone", {
+        uid,
+        provider: vm.spec.provider,
+      });
+      return;
+    }
     const wait = (vm.status.notBefore ?? 0) - this.#ports.clock.now();
     if (wait > 0 && vm.deletedAt === undefined && vm.status.state === "pending") {
       return this.#alarm(uid, (signal) => this.#ports.clock.sleep(wait, signal));
@@ -178,17 +188,14 @@ export class Reconciler {
     if (vm.status.state === "exited") return;
     const now = this.#ports.clock.now();
     this.#ports.log.info("guest ended", { uid: vm.uid, code: exit.code, reason: exit.reason });
-    if (vm.spec.restart === "no") {
-      await this.#ports.repository.updateStatus(vm.uid, { ...found, state: "exited", exit });
-      return;
-    }
+    if (vm.spec.restart === "no") return this.#note(vm.uid, { ...found, state: "exited", exit });
     // A run that was long enough starts the count anew, and the guest at once; a short one is a failed attempt.
     const isStable = vm.status.state === "created" && now - vm.updatedAt >= STABLE_RUN_MS;
     const retry = isStable ? 0 : vm.status.retry + 1;
     const next = isStable
       ? ({ kind: "retry", afterMs: 0 } as const)
       : verdict(vm.spec, "provider_failed", retry);
-    await this.#ports.repository.updateStatus(vm.uid, {
+    await this.#note(vm.uid, {
       ...found,
       state: next.kind === "fail" ? "failed" : "pending",
       exit,
@@ -198,9 +205,29 @@ export class Reconciler {
     this.#pokeSoon(vm.uid);
   }
 
+  /** Writes an outcome, unless the VM is to be deleted: that wish stands. */
+  async #note(uid: Uid, status: StatusChange): Promise<void> {
+    await this.#ports.repository.update(uid, (record) =>
+      record.deletedAt === undefined ? { ...record, status: { ...record.status, ...status } } : record,
+    );
+  }
+
   async #failed(uid: Uid, step: string, error: FlintlockError, found: StatusChange): Promise<void> {
+    if (step === "observe") {
+      // Our blindness says nothing of the VM: no attempt is counted, nothing is released, and we look again later.
+      this.#ports.log.warn("a microvm could not be observed", {
+        uid,
+        code: error.code,
+        error: error.message,
+      });
+      return this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+    }
     const now = this.#ports.clock.now();
+    let hadFailed = false;
     const record = await this.#ports.repository.update(uid, (vm) => {
+      hadFailed = vm.status.state === "failed";
+      // What made it fail stays on the record; that its release failed as well is for the log.
+      if (hadFailed) return vm;
       const retry = vm.status.retry + 1;
       const next = verdict(vm.spec, error.code, retry);
       const isDeleting = vm.deletedAt !== undefined;
@@ -225,6 +252,7 @@ export class Reconciler {
       error: error.message,
       cause: causeText(error),
     });
+    if (hadFailed) return this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
     const afterMs = (record.status.notBefore ?? now) - now;
     if (record.status.state === "failed") this.#pokeSoon(uid);
     else this.#alarm(uid, (signal) => this.#ports.clock.sleep(Math.max(afterMs, 0), signal));
@@ -239,7 +267,8 @@ export class Reconciler {
 
   /** Pokes `uid` once `wait` is over; a newer alarm replaces it. */
   #alarm(uid: Uid, wait: (signal: AbortSignal) => Promise<void>): void {
-    this.#alarms.get(uid)?.abort(SUPERSEDED);
+    this.#silence(uid);
+    if (this.#isClosed) return;
     const alarm = new AbortController();
     this.#alarms.set(uid, alarm);
     wait(alarm.signal).then(
@@ -250,6 +279,11 @@ export class Reconciler {
         this.#alarm(uid, (signal) => this.#ports.clock.sleep(WATCH_AGAIN_MS, signal));
       },
     );
+  }
+
+  #silence(uid: Uid): void {
+    this.#alarms.get(uid)?.abort(SUPERSEDED);
+    this.#alarms.delete(uid);
   }
 
   #ring(uid: Uid, alarm: AbortController): void {

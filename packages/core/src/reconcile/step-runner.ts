@@ -13,6 +13,9 @@ import { isOverdue, STEP_DEADLINES_MS } from "./steps.ts";
 /** How many of a kind run at once on this host; a kind not named is not limited. */
 export type StepLimits = Partial<Readonly<Record<StepKind, number>>>;
 
+/** A step that takes longer goes on without its turn: two guests that never come up must not keep all others waiting. */
+const LONGEST_TURN_MS = 30_000;
+
 export interface StepResult {
   readonly change: StatusChange;
   /** Time the step itself took */
@@ -42,6 +45,7 @@ export class StepRunner {
     const release = await this.#turns.get(step.kind)?.acquire(control.signal);
     const started = this.#clock.monotonic();
     const deadlineMs = STEP_DEADLINES_MS[step.kind];
+    const giveUpTurn = this.#clock.alarm(LONGEST_TURN_MS, () => release?.());
     const cancel = this.#clock.alarm(deadlineMs, () => control.abort(deadlineError(step.kind, deadlineMs)));
     try {
       const change = await this.#handlers[step.kind](vm, step, control.signal);
@@ -49,6 +53,7 @@ export class StepRunner {
     } catch (error) {
       throw isOverdue(control.signal) ? control.signal.reason : error;
     } finally {
+      giveUpTurn();
       cancel();
       release?.();
     }

@@ -39,7 +39,8 @@ export const DELETE_GRACE_MS = 10_000;
 
 export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHandlers => ({
   async pullImage(vm, { image }, signal) {
-    const pulled = await ports.images.pull(pinned(vm, image), { policy: "missing" }, signal);
+    const policy = vm.status.images[image] === undefined ? vm.spec.pull : "missing";
+    const pulled = await ports.images.pull(pinned(vm, image), { policy }, signal);
     return { images: { ...vm.status.images, [image]: pulled.digest } };
   },
 
@@ -73,7 +74,8 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
       await provider.start(machine, signal);
       await provider.awaitReady(machine, signal);
     });
-    return status;
+    // A new run: how an earlier one ended is over.
+    return { ...status, exit: undefined };
   },
 
   async awaitGuest(vm, _step, signal) {
@@ -95,7 +97,9 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
     return { networkInterfaces };
   },
 
-  async removeDirectory(vm) {
+  async removeDirectory(vm, _step, signal) {
+    // An interface that was being made when its step failed may be too unfinished to be observed.
+    for (const { deviceId } of vm.spec.interfaces) await ports.network.remove(vm.uid, deviceId, signal);
     await ports.directories.remove(vm);
     return { volumes: {} };
   },

@@ -26,12 +26,20 @@ export const decodeRecord = (key: string, text: string): MicroVM => {
     );
   }
   const vm = record.vm;
-  if (vm === undefined || recordKey(vm.uid) !== key) {
+  if (!isWhole(vm) || recordKey(vm.uid) !== key) {
     throw new FlintlockError("data_loss", `record ${key} does not hold the microVM it is named after`);
   }
   // JSON has no undefined: a key that is absent means just that.
   return { ...vm, deletedAt: vm.deletedAt ?? undefined };
 };
+
+/** Enough to know that it is a record of ours; its fields were parsed before they were written. */
+const isWhole = (vm: MicroVM | undefined): vm is MicroVM =>
+  typeof vm?.uid === "string" &&
+  typeof vm.id === "string" &&
+  typeof vm.namespace === "string" &&
+  typeof vm.spec === "object" &&
+  typeof vm.status === "object";
 
 const parse = (key: string, text: string): { readonly format?: unknown; readonly vm?: MicroVM } => {
   try {

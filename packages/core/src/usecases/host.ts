@@ -56,17 +56,23 @@ const bootProbe = (microvms: MicroVMUseCases): HostProbe => ({
       }
       return { result: "ok", detail: `a probe microVM booted: ${text.join("").trim().slice(0, 200)}` };
     } finally {
+      // Whoever asked may have gone: the probe goes all the same.
       await microvms.delete(target);
-      for await (const record of microvms.watch(target, signal)) if (record === undefined) break;
+      if (!signal.aborted) {
+        for await (const record of microvms.watch(target, signal)) if (record === undefined) break;
+      }
     }
   },
 });
 
 const latin1 = (bytes: Uint8Array): string => String.fromCharCode(...bytes.subarray(0, 512));
 
+/** Probe VMs live here; one that is found at start is left over from a daemon that died, and nobody waits for it. */
+export const PROBE_NAMESPACE = "flintlock-probe";
+
 const PROBE: CreateInput = {
   id: "",
-  namespace: "flintlock-probe",
+  namespace: PROBE_NAMESPACE,
   labels: {},
   vcpu: 1,
   memoryInMb: 128,

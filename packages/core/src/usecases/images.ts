@@ -1,8 +1,10 @@
 /** The image half of the use cases: the store, seen together with the microVMs that use it. */
 import { FlintlockError, notFound } from "../domain/errors.ts";
 import type { Image } from "../domain/image.ts";
+import type { MicroVM } from "../domain/microvm.ts";
 import { parseReference } from "../domain/reference.ts";
-import type { Digest, OciReference } from "../domain/units.ts";
+import { imagesOf } from "../domain/spec-parts.ts";
+import type { Digest } from "../domain/units.ts";
 import { AsyncChannel } from "../kit/async-channel.ts";
 import type { ImageLoader } from "../ports/image-loader.ts";
 import type { ImageStore, OnProgress } from "../ports/image-store.ts";
@@ -18,10 +20,13 @@ export interface ImageParts {
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 export const imageUseCases = ({ store, loader, repository }: ImageParts): ImageUseCases => {
-  const usersOf = (digest: Digest): readonly string[] =>
-    [...repository.all()]
-      .filter((vm) => Object.values(vm.status.images).includes(digest))
-      .map((vm) => `${vm.namespace}/${vm.id}`);
+  /** By pin, or by name while nothing is pinned yet. */
+  const isUser = (vm: MicroVM, { digest, reference }: Image): boolean =>
+    Object.values(vm.status.images).includes(digest) ||
+    (vm.status.state === "pending" && imagesOf(vm.spec).includes(reference));
+
+  const usersOf = (image: Image): readonly string[] =>
+    [...repository.all()].filter((vm) => isUser(vm, image)).map((vm) => `${vm.namespace}/${vm.id}`);
 
   const find = async (text: string): Promise<Image> => {
     const image = await store.find(DIGEST.test(text) ? (text as Digest) : parseReference(text, "reference"));
@@ -47,15 +52,15 @@ export const imageUseCases = ({ store, loader, repository }: ImageParts): ImageU
     },
     async list() {
       const images = await store.list();
-      return images.map((image) => ({ ...image, usedBy: usersOf(image.digest) }));
+      return images.map((image) => ({ ...image, usedBy: usersOf(image) }));
     },
     async inspect(reference): Promise<ImageWithUse> {
       const image = await find(reference);
-      return { ...image, usedBy: usersOf(image.digest) };
+      return { ...image, usedBy: usersOf(image) };
     },
     async remove(reference) {
       const image = await find(reference);
-      const users = usersOf(image.digest);
+      const users = usersOf(image);
       if (users.length > 0) {
         throw new FlintlockError(
           "failed_precondition",
@@ -65,7 +70,11 @@ export const imageUseCases = ({ store, loader, repository }: ImageParts): ImageU
           },
         );
       }
-      await store.remove(image.reference as OciReference);
+      // A digest stands for every name of the image.
+      const names = DIGEST.test(reference)
+        ? (await store.list()).filter(({ digest }) => digest === image.digest).map((one) => one.reference)
+        : [image.reference];
+      for (const name of names) await store.remove(name);
     },
     async prune() {
       const keep = new Set([...repository.all()].flatMap((vm) => Object.values(vm.status.images)));

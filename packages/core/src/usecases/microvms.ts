@@ -26,11 +26,15 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
   const markDeleted = async (uid: Uid): Promise<void> => {
     const now = parts.ports.clock.now();
-    await repository.update(uid, (vm) => ({
-      ...vm,
-      deletedAt: vm.deletedAt ?? now,
-      status: { ...vm.status, state: "deleting", retry: 0, notBefore: undefined },
-    }));
+    await repository.update(uid, (vm) =>
+      vm.deletedAt !== undefined
+        ? vm
+        : {
+            ...vm,
+            deletedAt: now,
+            status: { ...vm.status, state: "deleting", retry: 0, notBefore: undefined },
+          },
+    );
     parts.poke(uid);
   };
 

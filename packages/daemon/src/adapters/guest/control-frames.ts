@@ -41,16 +41,31 @@ export const encodeJson = (type: ControlType, value: unknown): Uint8Array =>
 export const readControlFrames = async function* (
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<ControlFrame> {
-  let rest = Buffer.alloc(0);
+  // Joined only when a frame is whole: a guest that sends single bytes costs no more than their number.
+  let pieces: Uint8Array[] = [];
+  let have = 0;
+  let need = HEADER_BYTES;
   for await (const chunk of bytes) {
-    rest = Buffer.concat([rest, chunk]);
-    while (rest.length >= HEADER_BYTES) {
-      const length = rest.readUInt32BE(1);
-      if (length > MAX_CONTROL_BYTES) throw new Error(`an agent frame of ${length} bytes`);
-      if (rest.length < HEADER_BYTES + length) break;
-      yield { type: rest.readUInt8(0), payload: rest.subarray(HEADER_BYTES, HEADER_BYTES + length) };
-      rest = rest.subarray(HEADER_BYTES + length);
+    pieces.push(chunk);
+    have += chunk.length;
+    if (have < need) continue;
+    let rest = Buffer.concat(pieces, have);
+    for (;;) {
+      need = HEADER_BYTES + (rest.length < HEADER_BYTES ? 0 : lengthOf(rest));
+      if (rest.length < need) break;
+      yield { type: rest.readUInt8(0), payload: rest.subarray(HEADER_BYTES, need) };
+      rest = rest.subarray(need);
+      if (rest.length === 0) break;
     }
+    pieces = rest.length === 0 ? [] : [rest];
+    have = rest.length;
+    if (have === 0) need = HEADER_BYTES;
   }
-  if (rest.length > 0) throw new Error("the stream ended inside an agent frame");
+  if (have > 0) throw new Error("the stream ended inside an agent frame");
+};
+
+const lengthOf = (header: Buffer): number => {
+  const length = header.readUInt32BE(1);
+  if (length > MAX_CONTROL_BYTES) throw new Error(`an agent frame of ${length} bytes`);
+  return length;
 };

@@ -27,12 +27,16 @@ const bindTcp = async ({ hostIp, hostPort }: PortPublication): Promise<number> =
 
 const bindUdp = async ({ hostIp, hostPort }: PortPublication): Promise<number> => {
   const socket = createSocket(hostIp.includes(":") ? "udp6" : "udp4");
-  socket.bind({ address: hostIp, port: hostPort, exclusive: true });
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, "close");
-  return port;
+  try {
+    socket.bind({ address: hostIp, port: hostPort, exclusive: true });
+    await once(socket, "listening");
+    return socket.address().port;
+  } finally {
+    // Also after a failed bind: unlike a TCP server, the socket holds its descriptor until it is closed.
+    const closed = once(socket, "close");
+    socket.close();
+    await closed;
+  }
 };
 
 const portError = ({ hostIp, hostPort, protocol }: PortPublication, cause: unknown): FlintlockError => {

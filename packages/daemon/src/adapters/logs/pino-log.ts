@@ -1,9 +1,10 @@
+import { writeSync } from "node:fs";
 import type { Log, LogFields } from "@flintlock/core";
 import { type Logger, pino } from "pino";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** JSON lines on standard error. */
+/** JSON lines on standard error. What cannot be written is lost: a full disk must not end the daemon. */
 export const pinoLog = (level: LogLevel): Log =>
   wrap(
     pino(
@@ -13,9 +14,18 @@ export const pinoLog = (level: LogLevel): Log =>
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
       },
-      pino.destination({ fd: 2, sync: true }),
+      // Not pino's own destination, which throws a failed write at whoever logs.
+      { write: writeQuietly },
     ),
   );
+
+const writeQuietly = (line: string): void => {
+  try {
+    writeSync(2, line);
+  } catch {
+    // Nobody is left to tell.
+  }
+};
 
 const wrap = (logger: Logger): Log => ({
   debug: (message, fields) => logger.debug(fields ?? {}, message),

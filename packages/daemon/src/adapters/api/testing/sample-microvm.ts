@@ -61,6 +61,7 @@ export const sampleMicroVM = (overrides: Partial<MicroVM> = {}): MicroVM => ({
     },
     ports: [{ hostIp: "127.0.0.1", hostPort: 8080, guestPort: 80, protocol: "tcp" }],
     boot: "process-first",
+    pull: "missing",
     restart: "always",
   },
   status: {

@@ -29,6 +29,7 @@ export interface Probe {
   readonly timeoutMs?: number;
 }
 
+const TOO_SLOW = "a guest under KVM did not run its firmware in time";
 const KVM_DEVICE = "/dev/kvm";
 /** A working KVM takes some 0.1 s */
 const PROBE_TIMEOUT_MS = 5000;
@@ -50,7 +51,8 @@ export const probeAccelerator = async (probe: Probe, signal: AbortSignal): Promi
   const remembered = await recall(probe.stateFile, key);
   if (remembered !== undefined) return remembered;
   const report = await askKvm(probe, signal);
-  await remember(probe.stateFile, key, report);
+  // A host that was too busy to answer in time may answer tomorrow.
+  if (report.reason !== TOO_SLOW) await remember(probe.stateFile, key, report);
   return report;
 };
 
@@ -92,8 +94,7 @@ const tryKvm = async (
 const judge = (error: unknown): AcceleratorReport => {
   const { code, killed, stderr } = error as { code?: unknown; killed?: boolean; stderr?: unknown };
   if (code === PROBE_EXIT_CODE) return { accelerator: "kvm", reason: "a guest ran under KVM" };
-  if (killed === true)
-    return { accelerator: "tcg", reason: "a guest under KVM did not run its firmware in time" };
+  if (killed === true) return { accelerator: "tcg", reason: TOO_SLOW };
   const words =
     String(stderr ?? "")
       .trim()

@@ -24,6 +24,7 @@ export const createConsoles = (): Consoles => {
       try {
         const socket = await connectIn(ref.directory, CONSOLE_SOCKET, signal);
         socket.once("close", () => taken.delete(ref.uid));
+        if (socket.closed) taken.delete(ref.uid);
         return socketStream(socket, { name: "the console", halfCloses: false });
       } catch (error) {
         taken.delete(ref.uid);

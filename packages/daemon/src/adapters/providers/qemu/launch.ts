@@ -8,7 +8,7 @@ import { FlintlockError, type Machine } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
 import { deadline, pause } from "../shared/deadline.ts";
 import { connectIn } from "../shared/directory-socket.ts";
-import { forgetGuestExit, PID_FILE } from "../shared/guest-exit.ts";
+import { forgetGuestExit } from "../shared/guest-exit.ts";
 import { clearGuestStatus } from "../shared/guest-status.ts";
 import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
 import { VMM_LOG, type VmmIdentity, type VmmProcesses } from "../shared/vmm-process.ts";
@@ -49,11 +49,14 @@ export const launch = async (
   }
 };
 
-/** What an earlier run left would be taken for this one's. */
+/**
+ * What an earlier run left would be taken for this one's. The pid file stays: a QEMU that still runs holds a lock on
+ * it, and so keeps a second one from starting.
+ */
 const clearTraces = async (directory: string): Promise<void> => {
   await forgetGuestExit(directory);
   await clearGuestStatus(directory);
-  for (const name of [QMP_SOCKET, AGENT_SOCKET, CONSOLE_SOCKET, PID_FILE, GUEST_INITRD]) {
+  for (const name of [QMP_SOCKET, AGENT_SOCKET, CONSOLE_SOCKET, GUEST_INITRD]) {
     await rm(join(directory, name), { force: true });
   }
 };

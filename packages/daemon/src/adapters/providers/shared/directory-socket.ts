@@ -28,6 +28,9 @@ export const connectIn = async (directory: string, name: string, signal: AbortSi
 const connected = async (path: string, name: string, signal: AbortSignal): Promise<Socket> =>
   await new Promise((resolve, reject) => {
     const socket = connect({ path, allowHalfOpen: true });
+    // For its whole life: a VMM that dies before the caller listens must not take the daemon along. Whoever uses the
+    // socket learns of its end from `close`.
+    socket.on("error", () => undefined);
     const settle = (): void => {
       signal.removeEventListener("abort", onAbort);
       socket.off("error", onError);

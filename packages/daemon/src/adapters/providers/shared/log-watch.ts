@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { Log } from "@flintlock/core";
 import { boundLog, DEFAULT_LOG_BOUNDS, type LogBounds } from "./bounded-log.ts";
 
-const INTERVAL_MS = 10_000;
+/** What a guest can write in this time is how far a log may exceed its bound. */
+const INTERVAL_MS = 1_000;
 
 export interface LogWatch {
   /** From now on the files of this VM directory are kept in bounds, until it is gone. */
