@@ -65,8 +65,8 @@ export const waitSettled = async (
     for await (const change of changes) {
       last = change;
       const retries = change.microvm?.status?.retry ?? 0;
-      const step = change.timings.at(-1)?.step ?? "boot";
-      progress.update(nameOf(vm), { stage: retries > 0 ? `${step}, attempt ${retries + 1}` : step });
+      const stage = STAGES.get(change.state) ?? "boot";
+      progress.update(nameOf(vm), { stage: retries > 0 ? `${stage}, attempt ${retries + 1}` : stage });
     }
   } finally {
     progress.end();
@@ -78,6 +78,13 @@ export const waitSettled = async (
   }
   return last;
 };
+
+const STAGES: ReadonlyMap<ext.State, string> = new Map([
+  [ext.State.RUNNING, "ready"],
+  [ext.State.EXITED, "ended"],
+  [ext.State.FAILED, "failed"],
+  [ext.State.DELETING, "deleting"],
+]);
 
 const failureOf = (vm: ext.MicroVM): CliError => {
   const { step = "", code = "provider_failed", message = "no reason was given" } = vm.failure ?? {};
