@@ -1,5 +1,5 @@
 /** Gathers what a VMM needs: files, disks and devices as host paths and names. */
-import { FlintlockError, notFound } from "../domain/errors.ts";
+import { FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type Image, INITRD_FILE_LABEL, KERNEL_FILE_LABEL } from "../domain/image.ts";
 import type { InterfaceStatus, MicroVM, MicroVMStatus, Mount } from "../domain/microvm.ts";
 import { volumesOf } from "../domain/spec-parts.ts";
@@ -40,6 +40,7 @@ export const prepareMachine = async (
     ),
     rootConfig: rootImage?.config,
   });
+  refuseTooLarge(machine);
   const status = {
     kernelMount: hostPath(files.kernelPath),
     initrdMount: files.initrdPath === undefined ? undefined : hostPath(files.initrdPath),
@@ -47,6 +48,25 @@ export const prepareMachine = async (
     networkInterfaces,
   };
   return { machine, status };
+};
+
+/** What `guest/init` reads: 1 MiB of configuration, 1024 variables; below both, because of what UTF-8 adds. */
+const MAX_GUEST_CONFIG = 512 * 1024;
+const MAX_GUEST_ENV = 1000;
+
+const refuseTooLarge = ({ guest }: Machine): void => {
+  if ((guest?.boot.process?.env.length ?? 0) > MAX_GUEST_ENV) {
+    throw invalidField(
+      "process.env",
+      `the image's variables and these are more than ${MAX_GUEST_ENV} together`,
+    );
+  }
+  if (JSON.stringify(guest ?? null).length > MAX_GUEST_CONFIG) {
+    throw invalidField(
+      "process",
+      `arguments and environment are more than ${MAX_GUEST_CONFIG / 1024} KiB together`,
+    );
+  }
 };
 
 interface BootFiles {
