@@ -28,7 +28,7 @@ import {
   type ProviderTraits,
 } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
-import { pause } from "../shared/deadline.ts";
+import { watchFile } from "../shared/file-changes.ts";
 import { guestExit } from "../shared/guest-exit.ts";
 import { readGuestStatus, STATUS_LOG } from "../shared/guest-status.ts";
 import { reportsState } from "../shared/initrd.ts";
@@ -50,8 +50,8 @@ const TRAITS: ProviderTraits = {
   diskFormats: ["qcow2", "raw"],
   maxVcpu: 64,
 };
-/** A boot under KVM takes some 200 ms, so looking more rarely would be felt */
-const READY_POLL_MS = 20;
+/** How soon a VMM's death or the watchdog is noticed while a guest boots; its words are noticed at once */
+const READY_POLL_MS = 250;
 const STATUS_BOUNDS = { maxBytes: 1024 * 1024, keepBytes: 32 * 1024 };
 const LAST_LINES_BYTES = 2000;
 
@@ -133,6 +133,7 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
 
     async awaitReady(machine, signal) {
       if (machine.guest === undefined) return;
+      using statusChanges = watchFile(machine.directory, STATUS_LOG);
       for (;;) {
         // Asked before the status is read: a guest that was ready and is gone since counts as ready.
         const found = await find(machine);
@@ -147,7 +148,7 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
             { hint: "Its console tells how far it came.", cause: await lastWords(machine.directory) },
           );
         }
-        await pause(READY_POLL_MS, signal);
+        await statusChanges.next(READY_POLL_MS, signal);
       }
     },
 
