@@ -32,5 +32,6 @@ export const imageView = (nowMs: number = Date.now()): View<Image> => {
 
 const ageOf = ({ created }: Image, nowMs: number): string => {
   const atMs = Date.parse(created);
-  return Number.isNaN(atMs) ? "" : `${formatAge(nowMs - atMs)} ago`;
+  // Reproducible builds say 1970.
+  return Number.isNaN(atMs) || atMs === 0 ? "" : `${formatAge(nowMs - atMs)} ago`;
 };

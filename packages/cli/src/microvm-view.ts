@@ -66,8 +66,8 @@ export const uniquePrefixLength = (uids: readonly string[]): number => {
 
 /** `EXITED (3)`: the code matters as much as the state. */
 const stateText = (vm: ext.MicroVM): string => {
-  const code = vm.state === ext.State.EXITED ? vm.exit?.code : undefined;
-  return code === undefined ? stateOf(vm) : `${stateOf(vm)} (${code})`;
+  if (vm.state !== ext.State.EXITED) return stateOf(vm);
+  return `${stateOf(vm)} (${vm.exit?.code ?? vm.exit?.reason ?? "unknown"})`;
 };
 
 const imageOf = (vm: ext.MicroVM): string => vm.microvm?.spec?.rootVolume?.source?.containerSource ?? "";

@@ -23,10 +23,17 @@ export const exitOf = async (client: Client, target: string): Promise<number | u
   return vm?.state === ext.State.EXITED ? vm.exit?.code : undefined;
 };
 
-/** Waits for the end. A guest that powers off without a word has ended well. @throws ClientError */
+/** As a shell has it for a process that was killed: 128 + SIGKILL */
+const KILLED = 137;
+const POWERED_OFF = "guest powered off";
+
+/** The guest's own code. One that powers off without a word has ended well; whatever else ends it has not. */
+export const codeOfExit = (exit: ext.Exit | undefined): number =>
+  exit?.code ?? (exit === undefined || exit.reason === POWERED_OFF ? EXIT.success : KILLED);
+
+/** Waits for the end. @throws ClientError */
 export const waitExited = async (client: Client, target: string, signal: AbortSignal): Promise<number> => {
-  let code: number | undefined;
-  for await (const vm of client.microvms.wait({ target, condition: "exited" }, { signal }))
-    code = vm.exit?.code;
-  return code ?? EXIT.success;
+  let exit: ext.Exit | undefined;
+  for await (const vm of client.microvms.wait({ target, condition: "exited" }, { signal })) exit = vm.exit;
+  return codeOfExit(exit);
 };

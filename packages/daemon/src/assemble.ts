@@ -85,6 +85,7 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
       bundledKernel: BUNDLED_KERNEL,
       bundledRoot: BUNDLED_ROOT,
     },
+    hasUniqueNames: config.hasUniqueNames,
     poke: (uid) => reconciler.poke(uid),
     sessions: { attach },
     logs: logReader,

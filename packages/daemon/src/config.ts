@@ -23,6 +23,8 @@ export interface Config {
   /** `host[:port]` of registries that speak plain http */
   readonly insecureRegistries: readonly string[];
   readonly dockerConfigPath: string;
+  /** Refuse a second microVM of one namespace and id over v1alpha1 too */
+  readonly hasUniqueNames: boolean;
   readonly maxParallelBoots: number;
   readonly deleteGraceMs: number;
   readonly resyncMs: number;
@@ -45,6 +47,7 @@ const OPTIONS = {
   "bridge-name": { type: "string" },
   "allow-bridge": { type: "string", multiple: true },
   "insecure-registry": { type: "string", multiple: true },
+  "unique-names": { type: "boolean" },
   "max-parallel-boots": { type: "string" },
   "delete-timeout": { type: "string" },
   "resync-period": { type: "string" },
@@ -69,6 +72,7 @@ Usage: flintlockd run [flags]
   --bridge-name NAME        bridge that TAP interfaces join
   --allow-bridge NAME       a further bridge that requests may name; repeatable
   --insecure-registry HOST[:PORT]  registry that speaks plain http; repeatable
+  --unique-names            refuse a name in use over v1alpha1 too (upstream allows it)
   --max-parallel-boots N    boots at once; the number of processors, at least 2
   --delete-timeout SECONDS  time a guest gets to end by itself on delete (10)
   --resync-period SECONDS   how often everything is looked at again (600)
@@ -101,6 +105,7 @@ export const parseConfig = (args: readonly string[], env: Environment, cpus: num
     allowedBridges: (values["allow-bridge"] ?? []).map((name) => parseHostInterface(name, "--allow-bridge")),
     insecureRegistries: values["insecure-registry"] ?? [],
     dockerConfigPath: join(env["DOCKER_CONFIG"] || join(home(env), ".docker"), "config.json"),
+    hasUniqueNames: values["unique-names"] === true,
     maxParallelBoots: whole(values["max-parallel-boots"], "max-parallel-boots", Math.max(2, cpus), 1, 1024),
     deleteGraceMs: whole(values["delete-timeout"], "delete-timeout", 10, 0, 3600) * 1000,
     resyncMs: whole(values["resync-period"], "resync-period", 600, 1, 86_400) * 1000,

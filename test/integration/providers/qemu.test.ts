@@ -189,7 +189,7 @@ test("a guest that cannot mount its root fails the boot with its own words", asy
   });
   await provider.start(machine, signal);
   await expect(provider.awaitReady(machine, signal)).rejects.toMatchObject({
-    code: "provider_failed",
+    code: "failed_precondition",
     message: expect.stringMatching(/the guest did not boot: root: .*no-such/),
   });
   await provider.exited(machine, signal);

@@ -10,7 +10,7 @@ export const imagePull: Verb = {
   configure: (command) => {
     command
       .argument("<reference...>", "image references")
-      .option("--policy <missing|always>", "always asks the registry again", "always");
+      .option("--policy <missing|always>", "always asks the registry again", "missing");
   },
 
   run: async (context, command) => {

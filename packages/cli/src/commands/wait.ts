@@ -3,6 +3,7 @@ import { CliError, codeOf } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 import { nameOf, stateOf } from "../microvm-view.ts";
 import { parseChoice } from "../parse-flags.ts";
+import { codeOfExit } from "../session-end.ts";
 import { concludeTargets, forEachTarget, printsNames, requireTargets } from "../targets.ts";
 import type { Verb } from "../verb.ts";
 
@@ -47,7 +48,7 @@ const waitFor = async (
     if (condition === "deleted" && codeOf(error) === "not_found") return undefined;
     throw error;
   }
-  return condition === "exited" ? String(last?.exit?.code ?? 0) : undefined;
+  return condition === "exited" ? String(codeOfExit(last?.exit)) : undefined;
 };
 
 /** The daemon waits as long as we let it; these states lead to neither. */

@@ -58,6 +58,7 @@ export const parseReference = (text: string, field: string): OciReference => {
 
   const { registry, repository } = splitName(name);
   if (!REGISTRY.test(registry)) refuse(`has a registry that is not host[:port]: ${registry}`);
+  if (Number(/:([0-9]+)$/.exec(registry)?.[1] ?? 0) > 65_535) refuse("has a registry port above 65535");
   if (repository !== repository.toLowerCase()) refuse("must have its repository in lower case");
   if (!repository.split("/").every((component) => PATH_COMPONENT.test(component))) {
     refuse("is not an image reference of the form [registry/]repository[:tag|@digest]");

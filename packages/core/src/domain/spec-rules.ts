@@ -23,7 +23,8 @@ export interface SpecLimits {
 }
 
 export const MIN_MEMORY_MIB = 64;
-export const MAX_DISK_MIB = 4 * 1024 * 1024;
+export const MIN_DISK_MIB = 8;
+export const MAX_DISK_MIB = 1024 * 1024;
 const MAX_VOLUMES = 24;
 const MAX_INTERFACES = 8;
 
@@ -58,7 +59,7 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec =
     rootVolume,
     additionalVolumes,
     interfaces,
-    metadata: parseTextMap(input.metadata, "metadata", { maxEntries: 32, maxKey: 128, maxValue: 512 * 1024 }),
+    metadata: parseMetadata(input.metadata),
     allowGuestAgent: input.allowGuestAgent,
     process: parseProcess(input.extension),
     ports,
@@ -103,13 +104,42 @@ const parseKernel = (input: CreateInput, limits: SpecLimits): Kernel => {
   return {
     image: parseReference(isBundled ? limits.bundledKernel : (kernel?.image ?? ""), "kernel.image"),
     filename: parseBootFilename(kernel?.filename ?? "", "kernel.filename"),
-    cmdline: parseTextMap(kernel?.cmdline ?? {}, "kernel.cmdline", {
-      maxEntries: 64,
-      maxKey: 128,
-      maxValue: 1024,
-    }),
+    cmdline: parseCmdline(kernel?.cmdline ?? {}),
     addNetworkConfig: kernel?.addNetworkConfig ?? false,
   };
+};
+
+/** What a kernel reads back as it was meant: x86 takes 2048 bytes with its defaults (COMMAND_LINE_SIZE). */
+const parseCmdline = (cmdline: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
+  const field = "kernel.cmdline";
+  const parsed = parseTextMap(cmdline, field, { maxEntries: 64, maxKey: 128, maxValue: 1024 });
+  for (const [key, value] of Object.entries(parsed)) {
+    if (/[\s"=]/.test(key))
+      throw invalidField(field, `the key ${JSON.stringify(key)} holds a space, quote or =`);
+    if (/["\n\r\t]/.test(value)) throw invalidField(`${field}[${key}]`, "holds a quote or a line break");
+  }
+  const length = Object.entries(parsed).reduce((sum, [key, value]) => sum + key.length + value.length + 4, 0);
+  if (length > MAX_CMDLINE)
+    throw invalidField(field, `is ${length} characters long; at most ${MAX_CMDLINE} are possible`);
+  return parsed;
+};
+
+const MAX_CMDLINE = 1800;
+
+/** Keys become file names on a metadata disk and paths of a metadata service. */
+const parseMetadata = (metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
+  const parsed = parseTextMap(metadata, "metadata", { maxEntries: 32, maxKey: 128, maxValue: 512 * 1024 });
+  const bad = Object.keys(parsed).find(
+    (key) => !/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(key) || key.includes(".."),
+  );
+  if (bad !== undefined)
+    throw invalidField("metadata", `the key ${JSON.stringify(bad)} is not a name such as user-data`);
+  return parsed;
+};
+
+const parsePartitionId = (text: string, field: string): string => {
+  if (/^[0-9A-Za-z-]{1,64}$/.test(text)) return text;
+  throw invalidField(field, "must be a partition's UUID: letters, digits and dashes");
 };
 
 const parseInitrd = (input: CreateInput): BootFile | undefined => {
@@ -187,15 +217,18 @@ const parseVolume = (input: VolumeInput, field: string): Volume => {
       virtiofsSource !== undefined
         ? { kind: "virtiofs", hostPath: parseText(virtiofsSource, `${field}.source.virtiofs_source`, 4096) }
         : { kind: "image", image: parseReference(containerSource ?? "", `${field}.source.container_source`) },
-    partitionId: input.partitionId ? parseText(input.partitionId, `${field}.partition_id`, 64) : undefined,
+    partitionId: input.partitionId ? parsePartitionId(input.partitionId, `${field}.partition_id`) : undefined,
     sizeMib: parseSize(input.sizeInMb, `${field}.size_in_mb`),
   };
 };
 
 const parseSize = (value: number | undefined, field: string): number | undefined => {
   if (value === undefined || value === 0) return undefined;
-  if (Number.isInteger(value) && value > 0 && value <= MAX_DISK_MIB) return value;
-  throw invalidField(field, `${value} is out of range: must be 1 to ${MAX_DISK_MIB}, or 0 for the default`);
+  if (Number.isInteger(value) && value >= MIN_DISK_MIB && value <= MAX_DISK_MIB) return value;
+  throw invalidField(
+    field,
+    `${value} is out of range: must be ${MIN_DISK_MIB} to ${MAX_DISK_MIB}, or 0 for the default`,
+  );
 };
 
 const parseMountPoint = (text: string, field: string): string => {

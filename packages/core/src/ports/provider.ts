@@ -91,7 +91,8 @@ export interface Provider {
   start(machine: Machine, signal: AbortSignal): Promise<void>;
   /**
    * Resolves when the guest is ready: our init reports so, or, when the initrd is not ours, the VMM runs.
-   * @throws FlintlockError `provider_failed` – the guest ended first; `deadline_exceeded` – the boot watchdog
+   * @throws FlintlockError `provider_failed` – the guest ended first; `failed_precondition` – its init says why it
+   *   cannot go on; `deadline_exceeded` – the boot watchdog
    */
   awaitReady(machine: Machine, signal: AbortSignal): Promise<void>;
   /** Asks the guest, then TERM, then KILL; `graceMs` for the whole. Absent is success. */

@@ -16,6 +16,8 @@ export interface CreateParts {
   readonly ids: IdSource;
   readonly hostPorts: HostPorts;
   readonly limits: SpecLimits;
+  /** Refuse a name that is in use on v1alpha1 as well, where upstream allows it */
+  readonly hasUniqueNames: boolean;
   readonly poke: (uid: Uid) => void;
 }
 
@@ -30,7 +32,7 @@ export const createMicroVM =
     checkCapabilities(parsed, parts.ports.providers.get(parsed.provider));
     const spec = { ...parsed, ports: await choosePorts(parsed.ports, parts.hostPorts) };
     // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
-    if (input.extension !== undefined && repository.isNameTaken(namespace, id)) {
+    if ((input.extension !== undefined || parts.hasUniqueNames) && repository.isNameTaken(namespace, id)) {
       throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
         detail: { field: "id" },
         hint: "choose another name, or delete it first",

@@ -9,7 +9,8 @@ import type { Target } from "./api.ts";
 const MIN_PREFIX = 4;
 
 /** @throws FlintlockError `not_found`; `invalid_spec` – several VMs fit */
-export const resolveTarget = (repository: Repository, { target, namespace }: Target): MicroVM => {
+export const resolveTarget = (repository: Repository, asked: Target): MicroVM => {
+  const { target, namespace } = qualified(asked);
   if (target === "") throw invalidField("target", "must be a uid, the beginning of one, or a name");
   const upper = target.toUpperCase();
   if (isUid(upper)) return repository.get(upper);
@@ -29,6 +30,12 @@ export const resolveTarget = (repository: Repository, { target, namespace }: Tar
       .map((one) => `${one.namespace}/${one.id} ${one.uid}`)
       .join(", ")}`,
   });
+};
+
+/** `namespace/name`, as our own messages write it. */
+const qualified = ({ target, namespace }: Target): Target => {
+  const [first = "", name] = target.split("/", 2);
+  return name === undefined || namespace !== "" ? { target, namespace } : { target: name, namespace: first };
 };
 
 const find = (repository: Repository, fits: (vm: MicroVM) => boolean): readonly MicroVM[] =>

@@ -55,6 +55,7 @@ export class World {
       ids: this.ids,
       hostPorts: this.host,
       limits: SIMULATED_LIMITS,
+      hasUniqueNames: false,
       poke: (uid) => reconciler.poke(uid),
       sessions: noSessions,
       logs: noLogs,

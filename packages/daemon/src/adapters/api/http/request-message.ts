@@ -2,6 +2,7 @@
 import { create, type DescMessage, fromJsonString, type Message, mergeFromJson } from "@bufbuild/protobuf";
 import { isFieldError, reflect } from "@bufbuild/protobuf/reflect";
 import { FlintlockError, invalidField } from "@flintlock/core";
+import { refuseUnknownEnums } from "./enum-names.ts";
 import { paramsToJson, queryToJson } from "./query.ts";
 import type { Match } from "./router.ts";
 
@@ -32,12 +33,16 @@ export const requestMessage = ({ route, params }: Match, parts: HttpParts, maxJs
 /** An empty body and `null` are the empty message, or the unset field. */
 const bodyMessage = (desc: DescMessage, body: string, text: string): Message => {
   const isEmpty = text === "" || text.trim() === "null";
-  if (body === "*" && !isEmpty) return fromJsonString(desc, text, READ);
+  if (body === "*" && !isEmpty) {
+    refuseUnknownEnums(desc, JSON.parse(text));
+    return fromJsonString(desc, text, READ);
+  }
   const message = create(desc);
   if (isEmpty || body === "") return message;
   const field = desc.fields.find(({ name }) => name === body);
   if (field?.fieldKind !== "message")
     throw new Error(`${desc.typeName}: body ${body} is not a message field`);
+  refuseUnknownEnums(field.message, JSON.parse(text));
   const value = reflect(field.message, fromJsonString(field.message, text, READ));
   reflect(desc, message).set(field, value);
   return message;

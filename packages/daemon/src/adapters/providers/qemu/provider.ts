@@ -139,7 +139,7 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
         const found = await find(machine);
         const status = await readGuestStatus(machine.directory);
         if (status.isReady) return;
-        if (status.error !== undefined) throw bootFailed(`${status.error.step}: ${status.error.message}`);
+        if (status.error !== undefined) throw refused(`${status.error.step}: ${status.error.message}`);
         if (found.state !== "running") throw bootFailed("it ended", await lastWords(machine.directory));
         if ((await ageMs(found.identity.startTime)) > options.bootDeadlineMs) {
           throw new FlintlockError(
@@ -189,6 +189,12 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
     },
   };
 };
+
+/** The guest's own init says why it cannot go on: trying again will not help. */
+const refused = (what: string): FlintlockError =>
+  new FlintlockError("failed_precondition", `the guest did not boot: ${what}`, {
+    hint: "Mend the image or the request.",
+  });
 
 const bootFailed = (what: string, cause?: Error): FlintlockError =>
   new FlintlockError("provider_failed", `the guest did not boot: ${what}`, {
