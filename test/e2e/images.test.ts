@@ -87,7 +87,7 @@ test("whiteouts, opaque directories, hard links across layers, a setuid binary a
     },
   });
   expect(ok(await daemon.flintlock(["run", "e2e.test/layers:1"]))).toBe(
-    "uid=4321(app) gid=4322(app) groups=4322(app),99(extra)\nfrom the image\n/data\n",
+    "uid=4321(app) gid=4322(app) groups=99(extra),4322(app)\nfrom the image\n/data\n",
   );
   const script = [
     "find /data /gone 2>/dev/null | sort",
