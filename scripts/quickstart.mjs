@@ -91,7 +91,7 @@ function printTable() {
   const accelerator = join(scratch, "state/accelerator.json");
   if (existsSync(accelerator) && /"tcg"/.test(readFileSync(accelerator, "utf8"))) {
     console.log(
-      "\n  KVM does not work here, so the guest's processor was emulated: with KVM the boot takes a tenth.",
+      "\n  KVM does not work here, so the guest's processor was emulated: with KVM it boots far faster.",
     );
   }
   console.log("\nnext: npx flintlock run -- uname -a      npx flintlock --help");

@@ -31,7 +31,7 @@ export const hostProbes = (options: HostProbeOptions): readonly HostProbe[] => [
       return {
         result: "warn",
         detail: `software emulation (tcg): ${why}`,
-        hint: "guests run, but about ten times slower than with KVM; use a host with virtualisation for speed",
+        hint: "guests run, but much slower than with KVM; use a host with virtualisation for speed",
       };
     },
   },
