@@ -41,7 +41,8 @@ export const createQemuHarness = async (files: GuestFiles): Promise<QemuHarness>
     const made = createQemuProvider({
       binary: "qemu-system-x86_64",
       accelerator: "auto",
-      stateFile: join(tmpdir(), `flintlock-accelerator-${process.getuid?.()}.json`),
+      // Beside the guest images: remembered from test to test, and no litter elsewhere.
+      stateFile: join(import.meta.dirname, "../../../dist/test-accelerator.json"),
       log: silentLog,
       bootDeadlineMs: 90_000,
       ...options,
