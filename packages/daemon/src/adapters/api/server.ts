@@ -7,6 +7,7 @@ import { createDoor } from "./door.ts";
 import { stopping } from "./errors.ts";
 import { createGrpcServer, type GrpcServer } from "./grpc/server.ts";
 import { createGateway } from "./http/gateway.ts";
+import type { Page } from "./http/pages.ts";
 import { type Route, routesOf } from "./http/router.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { disambiguated } from "./http/v1alpha1-routes.ts";
@@ -43,6 +44,8 @@ export interface ApiOptions {
   readonly listeners: readonly ApiListener[];
   /** Around every call, in order */
   readonly interceptors?: readonly Interceptor[];
+  /** Served by every listener that speaks HTTP */
+  readonly pages?: readonly Page[];
   readonly limits?: Partial<ApiLimits>;
   readonly log: Log;
 }
@@ -66,6 +69,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const surface: Surface = {
     services: [...described, ...reflectionServices(described)],
     routes: disambiguated(api.flatMap(routesOf)),
+    pages: options.pages ?? [],
   };
   const calls = createOpenCalls();
   const open = await openAll(options.listeners, (listener) =>
@@ -100,6 +104,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
 interface Surface {
   readonly services: readonly BoundService[];
   readonly routes: readonly Route[];
+  readonly pages: readonly Page[];
 }
 
 interface OpenListener {
@@ -117,12 +122,12 @@ type Context = ApiOptions & {
 /** Each listener has servers of its own, so that a call always knows which door it came in by. */
 const openListener = async (
   { name, where, protocol, authenticate }: ApiListener,
-  { services, routes }: Surface,
+  { services, routes, pages }: Surface,
   { useCases, interceptors = [], limits, calls, log }: Context,
 ): Promise<OpenListener> => {
   const door = createDoor({ name, authenticate, interceptors, useCases, calls });
   const grpc = createGrpcServer(services, limits, { door, log });
-  const http = createHttpServer(createGateway(routes, { limits, door, log }), limits);
+  const http = createHttpServer(createGateway({ routes, pages }, { limits, door, log }), limits);
   const accept = {
     grpc: grpc.inject,
     http: http.inject,

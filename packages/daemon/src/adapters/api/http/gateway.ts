@@ -15,6 +15,7 @@ import type { Call } from "../service.ts";
 import { readBody } from "./body.ts";
 import { metadataOf } from "./forwarded-headers.ts";
 import { grpcTimeoutMs } from "./grpc-timeout.ts";
+import { createPageFinder, type Page, type PageMatch } from "./pages.ts";
 import { requestMessage } from "./request-message.ts";
 import {
   BAD_REQUEST,
@@ -27,6 +28,7 @@ import {
   replyJson,
   sendError,
   sendJson,
+  sendPage,
 } from "./responses.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 
@@ -40,13 +42,29 @@ export interface GatewayContext {
   readonly log: Log;
 }
 
-export const createGateway = (routes: readonly Route[], context: GatewayContext): Gateway => {
+export const createGateway = (
+  { routes, pages }: { readonly routes: readonly Route[]; readonly pages: readonly Page[] },
+  context: GatewayContext,
+): Gateway => {
   const route = createRouter(routes);
+  const findPage = createPageFinder(pages);
+  const failed = (response: ServerResponse, error: unknown): void => {
+    // Only a bug of this file gets here; the client must still not wait for ever
+    context.log.error("gateway failed", { error });
+    response.destroy();
+  };
   return (request, response) => {
     const path = parseTarget(request.url ?? "");
     if (path === undefined) {
       closeAfter(request, response);
       sendError(response, BAD_REQUEST);
+      return;
+    }
+    const page = findPage(path.components);
+    if (page !== undefined) {
+      servePage({ ...context, request, response, query: path.query }, page).catch((error: unknown) =>
+        failed(response, error),
+      );
       return;
     }
     const routing = route(request.method ?? "", path.components);
@@ -56,11 +74,7 @@ export const createGateway = (routes: readonly Route[], context: GatewayContext)
       return;
     }
     const exchange = { ...context, request, response, query: path.query };
-    serve(exchange, routing.matches).catch((error: unknown) => {
-      // Only a bug of this file gets here; the client must still not wait for ever
-      context.log.error("gateway failed", { error });
-      response.destroy();
-    });
+    serve(exchange, routing.matches).catch((error: unknown) => failed(response, error));
   };
 };
 
@@ -85,16 +99,8 @@ interface Exchange extends GatewayContext {
 }
 
 const serve = async (exchange: Exchange, matches: readonly Match[]): Promise<void> => {
-  const { request, response, limits, door } = exchange;
-  const { socket } = request;
-  const entered = door.enter({
-    method: methodName(matches[0]),
-    transport: "http",
-    peer: socket.remoteAddress === undefined ? "" : `${socket.remoteAddress}:${socket.remotePort}`,
-    metadata: metadataOf(request.headers),
-    certificate: peerCertificate(socket),
-  });
-  response.on("close", () => entered.abort(canceled()));
+  const { request, limits } = exchange;
+  const entered = enter(exchange, methodName(matches[0]));
   let timer: NodeJS.Timeout | undefined;
   try {
     const timeoutMs = grpcTimeoutMs(request.headers["grpc-timeout"]);
@@ -103,7 +109,7 @@ const serve = async (exchange: Exchange, matches: readonly Match[]): Promise<voi
     const body = await orAborted(readBody(request, limits.maxMessageBytes), call.signal);
     entered.end(await firstAnswer(exchange, matches, body, call));
   } catch (error) {
-    fail(exchange, matches, entered, error);
+    fail(exchange, methodName(matches[0]), entered, error);
   } finally {
     clearTimeout(timer);
   }
@@ -114,6 +120,38 @@ const peerCertificate = (socket: Socket): PeerCertificate | undefined => {
   const certificate = socket.getPeerCertificate();
   // Without one Node answers with an empty object
   return certificate.raw === undefined ? undefined : certificate;
+};
+
+const servePage = async (exchange: Exchange, { page, params }: PageMatch): Promise<void> => {
+  const { request, response } = exchange;
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    closeAfter(request, response);
+    sendError(response, METHOD_NOT_ALLOWED);
+    return;
+  }
+  const entered = enter(exchange, page.path);
+  try {
+    const { access } = page;
+    const reply =
+      access.kind === "public" ? await access.serve(params) : await access.serve(params, entered.call());
+    sendPage(response, reply);
+    entered.end(OK);
+  } catch (error) {
+    fail(exchange, page.path, entered, error);
+  }
+};
+
+const enter = ({ request, response, door }: Exchange, method: string): Entered => {
+  const { socket } = request;
+  const entered = door.enter({
+    method,
+    transport: "http",
+    peer: socket.remoteAddress === undefined ? "" : `${socket.remoteAddress}:${socket.remotePort}`,
+    metadata: metadataOf(request.headers),
+    certificate: peerCertificate(socket),
+  });
+  response.on("close", () => entered.abort(canceled()));
+  return entered;
 };
 
 /** Tries the matches in turn; one that yields passes NOT_FOUND on to the next. */
@@ -206,11 +244,11 @@ const sendHeaders = (response: ServerResponse, { reply }: Call): void => {
 /** The gateway's catch-all. */
 const fail = (
   { request, response, log }: Exchange,
-  matches: readonly Match[],
+  method: string,
   entered: Entered,
   thrown: unknown,
 ): void => {
-  const error: Status = statusOf(thrown, log, methodName(matches[0]));
+  const error: Status = statusOf(thrown, log, method);
   entered.end(error);
   if (response.destroyed) return;
   closeAfter(request, response);
