@@ -38,7 +38,7 @@ import { ulidSource } from "./adapters/time/ulid-source.ts";
 import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";
 import { VERSION } from "./version.ts";
 
