@@ -12,6 +12,7 @@ import {
   type ImageStore,
   imageUseCases,
   type Log,
+  MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
   PROBE_NAMESPACE,
@@ -79,7 +80,7 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
     ids: ulidSource(),
     hostPorts,
     limits: {
-      maxVcpu: 64,
+      maxVcpu: MICROVM_FIELDS.vcpu.max,
       maxMemoryMib: config.maxMemoryMib,
       providers: [config.defaultProvider],
       bundledKernel: BUNDLED_KERNEL,
