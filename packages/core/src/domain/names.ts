@@ -11,6 +11,9 @@ const VOLUME_ID = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
 const HOST_INTERFACE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
+/** Of a request that names none */
+export const DEFAULT_NAMESPACE = "default";
+
 export const isUid = (text: string): text is Uid => ULID.test(text);
 
 /** @throws FlintlockError `invalid_spec` – not 1 to 63 letters, digits, `.`, `_`, `-`, or contains `..` */
