@@ -4,6 +4,7 @@
  *
  * Every method throws `FlintlockError` and nothing else.
  */
+import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { Image } from "../domain/image.ts";
 import type { MicroVM } from "../domain/microvm.ts";
@@ -30,8 +31,11 @@ export interface ListFilter {
 }
 
 export interface MicroVMUseCases {
-  /** Durable when it resolves; provisioning goes on. */
-  create(input: CreateInput): Promise<MicroVM>;
+  /**
+   * Durable when it resolves; provisioning goes on. `caller` is recorded as the creator and held to its quota:
+   * `authorized` fills it in, handlers leave it out.
+   */
+  create(input: CreateInput, caller?: Caller): Promise<MicroVM>;
   get(target: Target): Promise<MicroVM>;
   getByUid(uid: string): Promise<MicroVM>;
   /** Sorted by creation. */
