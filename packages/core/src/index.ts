@@ -4,6 +4,7 @@ export * from "./domain/address.ts";
 export * from "./domain/caller.ts";
 export type * from "./domain/create-input.ts";
 export * from "./domain/errors.ts";
+export * from "./domain/exec-rules.ts";
 export type * from "./domain/guest-config.ts";
 export * from "./domain/image.ts";
 export * from "./domain/microvm.ts";

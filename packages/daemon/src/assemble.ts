@@ -24,7 +24,7 @@ import {
   type VolumeStore,
 } from "@flintlock/core";
 import { FakeHost, FakeImages, SimulatedProvider } from "@flintlock/core/testing";
-import { attach } from "./adapters/guest/agent.ts";
+import { attach, exec } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -37,6 +37,7 @@ import { systemClock } from "./adapters/time/system-clock.ts";
 import { ulidSource } from "./adapters/time/ulid-source.ts";
 import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
+import { buildDate, commitHash } from "./build-info.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
 import type { Config } from "./config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";
@@ -87,7 +88,7 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
     },
     hasUniqueNames: config.hasUniqueNames,
     poke: (uid) => reconciler.poke(uid),
-    sessions: { attach },
+    sessions: { attach, exec },
     logs: logReader,
   });
   reconciler.resync();
@@ -169,6 +170,8 @@ const simulatedHost = (): Host => {
 
 const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   version: VERSION,
+  buildDate,
+  commitHash,
   stateDir: config.stateDir,
   pid: process.pid,
   providers: [...host.providers.keys()],

@@ -1,14 +1,12 @@
 /** Rules for what `flintlock.v1` adds to a spec: the process, its ports, and the restart policy. */
 import { familyOf } from "./address.ts";
+import { parseArgs, parseCwd, parseEnv, parseUser } from "./command-rules.ts";
 import type { ExtensionInput, PortInput } from "./create-input.ts";
 import { invalidField } from "./errors.ts";
 import type { PortPublication, ProcessOverride } from "./microvm.ts";
-import { parseOptionalText, parseText } from "./text-rules.ts";
+import { parseOptionalText } from "./text-rules.ts";
 
-const MAX_ARGS = 1024;
-const MAX_ARG_LENGTH = 128 * 1024;
 const MAX_PORTS = 64;
-const ENV_KEY = /^[^=\s]{1,256}$/;
 
 export const parseProcess = (input: ExtensionInput | undefined): ProcessOverride => {
   if (input === undefined) return IMAGE_DEFAULT;
@@ -16,9 +14,9 @@ export const parseProcess = (input: ExtensionInput | undefined): ProcessOverride
     command: input.command === undefined ? undefined : parseArgs(input.command, "process.command"),
     entrypoint:
       input.entrypoint === undefined ? undefined : parseArgs(input.entrypoint, "process.entrypoint"),
-    env: parseEnv(input.env),
-    user: input.user === "" ? undefined : parseUser(input.user),
-    cwd: input.cwd === "" ? undefined : parseCwd(input.cwd),
+    env: parseEnv(input.env, "process.env"),
+    user: input.user === "" ? undefined : parseUser(input.user, "process.user"),
+    cwd: input.cwd === "" ? undefined : parseCwd(input.cwd, "process.cwd"),
     tty: input.tty,
     attach: input.attach,
   };
@@ -33,49 +31,6 @@ const IMAGE_DEFAULT: ProcessOverride = {
   cwd: undefined,
   tty: false,
   attach: false,
-};
-
-const parseArgs = (args: readonly string[], field: string): readonly string[] => {
-  if (args.length > MAX_ARGS) throw invalidField(field, `at most ${MAX_ARGS} arguments are possible`);
-  for (const [index, arg] of args.entries()) {
-    if (arg.length > MAX_ARG_LENGTH)
-      throw invalidField(`${field}[${index}]`, `is longer than ${MAX_ARG_LENGTH}`);
-    if (arg.includes("\0")) throw invalidField(`${field}[${index}]`, "contains a zero byte");
-  }
-  return args;
-};
-
-const parseEnv = (env: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
-  const entries = Object.entries(env);
-  if (entries.length > MAX_ARGS)
-    throw invalidField("process.env", `at most ${MAX_ARGS} variables are possible`);
-  for (const [key, value] of entries) {
-    if (!ENV_KEY.test(key) || key.includes("\0")) {
-      throw invalidField(
-        "process.env",
-        "a variable's name must be 1 to 256 characters without '=' or white space",
-      );
-    }
-    if (value.length > MAX_ARG_LENGTH || value.includes("\0")) {
-      throw invalidField(
-        `process.env[${key}]`,
-        `must be at most ${MAX_ARG_LENGTH} characters without zero bytes`,
-      );
-    }
-  }
-  return env;
-};
-
-const parseUser = (text: string): string => {
-  parseText(text, "process.user", 128);
-  if (/^[^:\s]+(:[^:\s]+)?$/.test(text)) return text;
-  throw invalidField("process.user", "must be user or user:group, names or numbers");
-};
-
-const parseCwd = (text: string): string => {
-  parseText(text, "process.cwd", 4096);
-  if (text.startsWith("/")) return text;
-  throw invalidField("process.cwd", "must be an absolute path in the guest");
 };
 
 export const parsePorts = (inputs: readonly PortInput[]): readonly PortPublication[] => {
