@@ -51,8 +51,8 @@ await Promise.all([
     },
     outdir: "packages/daemon/dist",
     define: {
-      BUILD_DATE: JSON.stringify(buildDate()),
-      COMMIT_HASH: JSON.stringify(git("rev-parse", "HEAD")) ?? "undefined",
+      FLINTLOCK_BUILD_DATE: JSON.stringify(buildDate()),
+      FLINTLOCK_COMMIT: JSON.stringify(git("rev-parse", "HEAD")) ?? "undefined",
     },
     // Finds its prebuilt binary beside itself.
     external: ["classic-level"],

@@ -228,7 +228,7 @@ describe("the guest services, switched on", () => {
     expect(info.exec?.address).toMatch(/^(127\.0\.0\.1|\[::1\]):\d+$/);
     expect(info.version).toMatchObject({
       version: "v0.15.2+flintlock.0.1.0",
-      buildDate: "undefined",
+      buildDate: "2026-11-24T12:00:00Z",
       commitHash: "0123abc",
     });
     expect(info.uptime).toMatchObject({ seconds: 61n, nanos: 500_000_000 });

@@ -1,6 +1,9 @@
 /** Rules for a command that `exec` runs in a guest. Fields are named as in `ExecStart` of the wire. */
-import { parseArg, parseArgs, parseCwd, parseEnv, parseUser } from "./command-rules.ts";
 import { invalidField } from "./errors.ts";
+import { EXEC_FIELDS, MAX_EXEC_BYTES } from "./exec-fields.ts";
+import type { TextRule } from "./field-rule.ts";
+import { parseForm, parseText, parseTextMap } from "./text-rules.ts";
+import { parseAll, parseEach } from "./violations.ts";
 
 /** As it came over the wire: typed, but not yet believed. */
 export interface ExecInput {
@@ -40,36 +43,58 @@ export interface TerminalSize {
   readonly columns: number;
 }
 
-/** The agent takes 1 MiB of JSON; the rest is for what surrounds these. */
-const MAX_REQUEST_BYTES = 1_000_000;
-const MAX_INT32 = 2 ** 31 - 1;
-
-/** @throws FlintlockError `invalid_spec` – names the field */
+/** @throws FlintlockError `invalid_spec` – names each field that breaks a rule */
 export const parseExec = (input: ExecInput): ExecRequest => {
-  const { timeoutSeconds, isShell, hasStdin, terminal } = input;
-  if (input.cmd === "" && !isShell) throw invalidField("start.cmd", "must not be empty");
-  if (!Number.isInteger(timeoutSeconds) || timeoutSeconds < 0 || timeoutSeconds > MAX_INT32) {
-    throw invalidField("start.timeout_seconds", "must be 0 (no limit) or more");
-  }
-  const request: ExecRequest = {
-    cmd: parseArg(input.cmd, "start.cmd"),
-    args: parseArgs(input.args, "start.args"),
-    cwd: input.cwd === "" ? undefined : parseCwd(input.cwd, "start.cwd"),
-    env: parseEnv(input.env, "start.env"),
-    user: input.user === "" ? undefined : parseUser(input.user, "start.user"),
-    timeoutSeconds,
-    isShell,
-    hasStdin,
-    terminal,
-  };
+  const { cmd, args, cwd, env, user, timeoutSeconds, isShell, hasStdin, terminal } = input;
+  const request = parseAll<ExecRequest>({
+    cmd: () => parseCmd(cmd, isShell),
+    args: () => parseArgs(args),
+    cwd: () => (cwd === "" ? undefined : parsePlain(cwd, "start.cwd")),
+    env: () => parseTextMap(env, "start.env", EXEC_FIELDS["start.env"], parseArgument),
+    user: () => (user === "" ? undefined : parsePlain(user, "start.user")),
+    timeoutSeconds: () => parseTimeout(timeoutSeconds),
+    isShell: () => isShell,
+    hasStdin: () => hasStdin,
+    terminal: () => terminal,
+  });
   const bytes = utf8Length(JSON.stringify([request.cmd, request.args, request.env]));
-  if (bytes > MAX_REQUEST_BYTES) {
+  if (bytes > MAX_EXEC_BYTES) {
     throw invalidField(
       "start",
-      `cmd, args and env are ${bytes} bytes together; at most ${MAX_REQUEST_BYTES} are possible`,
+      `cmd, args and env are ${bytes} bytes together; at most ${MAX_EXEC_BYTES} are possible`,
     );
   }
   return request;
+};
+
+const parseCmd = (cmd: string, isShell: boolean): string => {
+  if (cmd === "" && !isShell) throw invalidField("start.cmd", "must not be empty");
+  return parseArgument(cmd, "start.cmd");
+};
+
+const parseArgs = (args: readonly string[]): readonly string[] => {
+  const { maxItems } = EXEC_FIELDS["start.args"];
+  if (args.length > maxItems) throw invalidField("start.args", `at most ${maxItems} arguments are possible`);
+  return parseEach(args, (arg, index) => parseArgument(arg, `start.args[${index}]`));
+};
+
+/** What it is, is not repeated: arguments and environments hold secrets. */
+const parseArgument = (
+  text: string,
+  field: string,
+  rule: TextRule = EXEC_FIELDS["start.args"].item,
+): string => {
+  if (text.length <= rule.maxLength && rule.pattern?.test(text) !== false) return text;
+  throw invalidField(field, `must be at most ${rule.maxLength} ${rule.form ?? "characters"}`);
+};
+
+const parsePlain = (text: string, field: "start.user" | "start.cwd"): string =>
+  parseForm(parseText(text, field, EXEC_FIELDS[field]), field, EXEC_FIELDS[field]);
+
+const parseTimeout = (seconds: number): number => {
+  const { min, max } = EXEC_FIELDS["start.timeout_seconds"];
+  if (Number.isInteger(seconds) && seconds >= min && seconds <= max) return seconds;
+  throw invalidField("start.timeout_seconds", "must be 0 (no limit) or more");
 };
 
 const utf8Length = (text: string): number => {

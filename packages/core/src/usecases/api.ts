@@ -105,9 +105,9 @@ export interface ImageUseCases {
 
 export interface HostInfo {
   readonly version: string;
-  /** RFC 3339; undefined when the build did not say */
-  readonly buildDate: string | undefined;
-  readonly commitHash: string | undefined;
+  /** RFC 3339, or "undefined" as upstream's when the build did not say; so the commit */
+  readonly buildDate: string;
+  readonly commitHash: string;
   readonly stateDir: string;
   readonly pid: number;
   readonly providers: readonly string[];

@@ -15,8 +15,6 @@ export interface GuestServices {
  * "+", where our own version is.
  */
 const CONTRACT = "v0.15.2";
-/** COMPAT: upstream's word for what the build did not say */
-const UNKNOWN = "undefined";
 const MS_PER_SECOND = 1000;
 const NANOS_PER_MS = 1_000_000;
 
@@ -26,11 +24,7 @@ export const serverInfo = (
 ): wire.ServerInfoResponse => {
   const service = (enabled: boolean) => ({ enabled, address: enabled ? address : "" });
   return create(wire.ServerInfoResponseSchema, {
-    version: {
-      version: `${CONTRACT}+flintlock.${version}`,
-      buildDate: buildDate ?? UNKNOWN,
-      commitHash: commitHash ?? UNKNOWN,
-    },
+    version: { version: `${CONTRACT}+flintlock.${version}`, buildDate, commitHash },
     uptime: {
       seconds: BigInt(Math.floor(uptimeMs / MS_PER_SECOND)),
       nanos: Math.floor(uptimeMs % MS_PER_SECOND) * NANOS_PER_MS,

@@ -198,7 +198,7 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     host: {
       info: async () => ({
         version: "0.1.0",
-        buildDate: undefined,
+        buildDate: "2026-11-24T12:00:00Z",
         commitHash: "0123abc",
         stateDir: "/state",
         pid: 42,
