@@ -5,6 +5,8 @@ export * from "./domain/caller.ts";
 export type * from "./domain/create-input.ts";
 export * from "./domain/device-fields.ts";
 export * from "./domain/errors.ts";
+export * from "./domain/exec-fields.ts";
+export * from "./domain/exec-rules.ts";
 export * from "./domain/field-rules.ts";
 export type * from "./domain/guest-config.ts";
 export * from "./domain/image.ts";

@@ -21,11 +21,13 @@ import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tl
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { BoundService } from "./service.ts";
+import { guestExecService } from "./services/guest-exec.ts";
 import { createHealth } from "./services/health.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
 import { microvmsService } from "./services/microvms.ts";
 import { reflectionServices } from "./services/reflection.ts";
+import { sshProxyService } from "./services/ssh-proxy.ts";
 import { v1alpha1Service } from "./services/v1alpha1.ts";
 
 export interface ApiListener {
@@ -49,6 +51,9 @@ export interface ApiOptions {
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
   readonly limits?: Partial<ApiLimits>;
+  /** Upstream's exec and SSH proxy services; off unless true */
+  readonly hasExecApi?: boolean;
+  readonly hasSshProxyApi?: boolean;
   readonly log: Log;
 }
 
@@ -67,7 +72,16 @@ export interface ApiServer {
 /** @throws FlintlockError – an address is malformed or taken; nothing listens then */
 export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const api = [v1alpha1Service(), microvmsService(), imagesService(), hostService()];
+  const { hasExecApi = false, hasSshProxyApi = false } = options;
+  const guestServices = { hasExecApi, hasSshProxyApi, address: "" };
+  const api = [
+    v1alpha1Service(guestServices),
+    microvmsService(),
+    imagesService(),
+    hostService(),
+    ...(hasExecApi ? [guestExecService()] : []),
+    ...(hasSshProxyApi ? [sshProxyService()] : []),
+  ];
   const health = createHealth(api.map(({ desc }) => desc.typeName));
   const described = [...api, health.service];
   const surface: Surface = {
@@ -79,6 +93,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const open = await openAll(options.listeners, (listener) =>
     openListener(listener, surface, { ...options, limits, calls }),
   );
+  guestServices.address = grpcAddress(options.listeners, open);
   const close = async (graceMs: number): Promise<void> => {
     health.stop();
     const stopped = open.map(({ listener }) => listener.stop());
@@ -106,6 +121,13 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
       await Promise.all(open.map(({ tls }) => tls?.reload()));
     },
   };
+};
+
+/** Where the first TCP listener for gRPC is; empty when there is none. */
+const grpcAddress = (listeners: readonly ApiListener[], open: readonly OpenListener[]): string => {
+  const isReachable = ({ where, protocol }: ApiListener) => where.kind === "tcp" && protocol !== "http";
+  const name = listeners.find(isReachable)?.name;
+  return open.find((one) => one.name === name)?.listener.address ?? "";
 };
 
 /** What a listener offers. */
