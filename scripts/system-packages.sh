@@ -39,6 +39,7 @@ skopeo: pushes to it
 umoci: unpacks images, to compare
 uidmap: user namespaces without root
 dnsmasq-base: a DHCP server
+cpio: reads the initrd that we write
 "
 debian_packages="
 mmdebstrap: builds the Debian guest image

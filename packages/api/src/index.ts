@@ -5,4 +5,6 @@ export * as ext from "./gen/flintlock/v1/microvms_pb.ts";
 export * from "./gen/google/api/annotations_pb.ts";
 export * from "./gen/google/api/http_pb.ts";
 export * as wire from "./gen/services/microvm/v1alpha1/microvms_pb.ts";
+export * as guestExec from "./gen/services/microvmexec/v1alpha1/microvmexec_pb.ts";
+export * as sshProxy from "./gen/services/microvmsshproxy/v1alpha1/microvmsshproxy_pb.ts";
 export * as types from "./gen/types/microvm_pb.ts";

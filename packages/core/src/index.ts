@@ -1,6 +1,7 @@
 /** For adapters and the composition root. */
 
 export * from "./domain/address.ts";
+export * from "./domain/caller.ts";
 export type * from "./domain/create-input.ts";
 export * from "./domain/errors.ts";
 export type * from "./domain/guest-config.ts";

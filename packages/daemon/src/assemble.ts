@@ -174,6 +174,7 @@ const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   providers: [...host.providers.keys()],
   defaultProvider: config.defaultProvider,
   accelerator: (await host.accelerator()).name,
+  uptimeMs: Math.round(process.uptime() * 1000),
 });
 
 const bundledImages = async (images: ImageStore) => {

@@ -7,7 +7,8 @@ import { once } from "node:events";
 import { cpus } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { toFlintlockError } from "@flintlock/core";
-import { serveApi } from "./adapters/api/server.ts";
+import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
+import { type ApiListener, serveApi } from "./adapters/api/server.ts";
 import { pinoLog } from "./adapters/logs/pino-log.ts";
 import { assemble } from "./assemble.ts";
 import { type Config, HELP, parseConfig } from "./config.ts";
@@ -53,8 +54,8 @@ const serve = async (config: Config): Promise<void> => {
   await using stack = new DisposeStack();
   const useCases = await assemble(config, log, stack);
   const server = await serveApi({
-    useCases,
-    listeners: { unix: config.socketPath, grpc: config.grpcEndpoint, http: config.httpEndpoint },
+    useCases: () => useCases,
+    listeners: listenersOf(config),
     log: log.child({ component: "api" }),
   });
   stack.add("api", server, (it) => it.close(DRAIN_MS));
@@ -62,10 +63,22 @@ const serve = async (config: Config): Promise<void> => {
     version: VERSION,
     pid: process.pid,
     stateDir: config.stateDir,
-    ...server.addresses,
+    addresses: server.addresses,
   });
   const signal = await firstSignal();
   log.info("stopping; microVMs keep running", { signal });
+};
+
+const listenersOf = ({ socketPath, grpcEndpoint, httpEndpoint }: Config): readonly ApiListener[] => {
+  const tcp = (name: "grpc" | "http", address: string | undefined): readonly ApiListener[] =>
+    address === undefined
+      ? []
+      : [{ name, where: { kind: "tcp", address }, protocol: name, authenticate: trustEveryone }];
+  return [
+    { name: "unix", where: { kind: "unix", path: socketPath }, protocol: "any", authenticate: trustEveryone },
+    ...tcp("grpc", grpcEndpoint),
+    ...tcp("http", httpEndpoint),
+  ];
 };
 
 const firstSignal = async (): Promise<string> => {

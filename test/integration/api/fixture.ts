@@ -12,6 +12,7 @@ import {
   fakeUseCases,
 } from "../../../packages/daemon/src/adapters/api/testing/fake-use-cases.ts";
 import { sampleMicroVMs } from "../../../packages/daemon/src/adapters/api/testing/sample-microvm.ts";
+import { plainListeners } from "./listeners.ts";
 
 export interface Fixture extends AsyncDisposable {
   readonly api: ApiServer;
@@ -28,8 +29,8 @@ export const startFixture = async (vms = 2, limits: Partial<ApiLimits> = {}): Pr
   const core = fakeUseCases(sampleMicroVMs(vms));
   const errors: LogFields[] = [];
   const log: Log = { ...silentLog, error: (message, fields) => void errors.push({ message, ...fields }) };
-  const listeners = { unix: socketPath, grpc: "localhost:0", http: "localhost:0" };
-  const api = await serveApi({ useCases: core, listeners, limits, log });
+  const listeners = plainListeners({ unix: socketPath, grpc: "localhost:0", http: "localhost:0" });
+  const api = await serveApi({ useCases: () => core, listeners, limits, log });
   const grpc = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
     "grpc.max_receive_message_length": -1,
   });
@@ -38,7 +39,7 @@ export const startFixture = async (vms = 2, limits: Partial<ApiLimits> = {}): Pr
     core,
     socketPath,
     grpc,
-    httpUrl: `http://${api.addresses.http}`,
+    httpUrl: `http://${api.addresses["http"]}`,
     errors,
     [Symbol.asyncDispose]: async () => {
       grpc.close();

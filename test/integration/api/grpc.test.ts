@@ -167,7 +167,7 @@ describe("hostile gRPC clients", () => {
 
   test("a client that vanishes ends the core's stream", async () => {
     const before = f.core.ended.count;
-    const client = new Client(f.api.addresses.grpc ?? "", credentials.createInsecure());
+    const client = new Client(f.api.addresses["grpc"] ?? "", credentials.createInsecure());
     const call = serverStream(client, ext.MicroVMs.method.wait, { target: "web-0", condition: "deleted" });
     call.on("error", () => undefined);
     await new Promise((resolve) => call.once("data", resolve));

@@ -12,6 +12,7 @@ import { type ApiServer, serveApi } from "../../../packages/daemon/src/adapters/
 import { fakeUseCases } from "../../../packages/daemon/src/adapters/api/testing/fake-use-cases.ts";
 import { serverStream, unary } from "../../../packages/daemon/src/adapters/api/testing/grpc-client.ts";
 import { startFixture } from "./fixture.ts";
+import { plainListeners } from "./listeners.ts";
 
 describe("the Unix socket's path", () => {
   let directory: string;
@@ -20,7 +21,7 @@ describe("the Unix socket's path", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
   const serve = (unix: string): Promise<ApiServer> =>
-    serveApi({ useCases: fakeUseCases(), listeners: { unix }, log: silentLog });
+    serveApi({ useCases: () => fakeUseCases(), listeners: plainListeners({ unix }), log: silentLog });
 
   test("is taken over from a daemon that died", async () => {
     const path = join(directory, "api.sock");
@@ -59,8 +60,8 @@ describe("the Unix socket's path", () => {
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as { port: number };
     const path = join(directory, "api.sock");
-    const listeners = { unix: path, http: `localhost:${port}` };
-    const options = { useCases: fakeUseCases(), listeners, log: silentLog };
+    const listeners = plainListeners({ unix: path, http: `localhost:${port}` });
+    const options = { useCases: () => fakeUseCases(), listeners, log: silentLog };
     await expect(serveApi(options)).rejects.toMatchObject({
       code: "failed_precondition",
       message: expect.stringContaining("already in use"),

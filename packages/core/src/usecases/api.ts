@@ -101,6 +101,8 @@ export interface HostInfo {
   readonly providers: readonly string[];
   readonly defaultProvider: string;
   readonly accelerator: string;
+  /** Since the daemon started, in milliseconds */
+  readonly uptimeMs: number;
 }
 
 export interface HostCheck {

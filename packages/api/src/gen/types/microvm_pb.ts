@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file types/microvm.proto.
  */
 export const file_types_microvm: GenFile = /*@__PURE__*/
-  fileDesc("ChN0eXBlcy9taWNyb3ZtLnByb3RvEg9mbGludGxvY2sudHlwZXMidgoHTWljcm9WTRIPCgd2ZXJzaW9uGAEgASgFEioKBHNwZWMYAiABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSLgoGc3RhdHVzGAMgASgLMh4uZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TdGF0dXMijQYKC01pY3JvVk1TcGVjEgoKAmlkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRI4CgZsYWJlbHMYAyADKAsyKC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMuTGFiZWxzRW50cnkSDAoEdmNwdRgEIAEoBRIUCgxtZW1vcnlfaW5fbWIYBSABKAUSJwoGa2VybmVsGAYgASgLMhcuZmxpbnRsb2NrLnR5cGVzLktlcm5lbBIsCgZpbml0cmQYByABKAsyFy5mbGludGxvY2sudHlwZXMuSW5pdHJkSACIAQESLAoLcm9vdF92b2x1bWUYCCABKAsyFy5mbGludGxvY2sudHlwZXMuVm9sdW1lEjMKEmFkZGl0aW9uYWxfdm9sdW1lcxgJIAMoCzIXLmZsaW50bG9jay50eXBlcy5Wb2x1bWUSNQoKaW50ZXJmYWNlcxgKIAMoCzIhLmZsaW50bG9jay50eXBlcy5OZXR3b3JrSW50ZXJmYWNlEjwKCG1ldGFkYXRhGAsgAygLMiouZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TcGVjLk1ldGFkYXRhRW50cnkSLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZGVsZXRlZF9hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoDdWlkGA8gASgJSAGIAQESFQoIcHJvdmlkZXIYECABKAlIAogBARIZChFhbGxvd19ndWVzdF9hZ2VudBgRIAEoCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfaW5pdHJkQgYKBF91aWRCCwoJX3Byb3ZpZGVyIr4BCgZLZXJuZWwSDQoFaW1hZ2UYASABKAkSNQoHY21kbGluZRgCIAMoCzIkLmZsaW50bG9jay50eXBlcy5LZXJuZWwuQ21kbGluZUVudHJ5EhUKCGZpbGVuYW1lGAMgASgJSACIAQESGgoSYWRkX25ldHdvcmtfY29uZmlnGAQgASgIGi4KDENtZGxpbmVFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9maWxlbmFtZSI7CgZJbml0cmQSDQoFaW1hZ2UYASABKAkSFQoIZmlsZW5hbWUYAiABKAlIAIgBAUILCglfZmlsZW5hbWUitAIKEE5ldHdvcmtJbnRlcmZhY2USEQoJZGV2aWNlX2lkGAEgASgJEjkKBHR5cGUYAiABKA4yKy5mbGludGxvY2sudHlwZXMuTmV0d29ya0ludGVyZmFjZS5JZmFjZVR5cGUSFgoJZ3Vlc3RfbWFjGAQgASgJSACIAQESNAoHYWRkcmVzcxgFIAEoCzIeLmZsaW50bG9jay50eXBlcy5TdGF0aWNBZGRyZXNzSAGIAQESOQoJb3ZlcnJpZGVzGAYgASgLMiEuZmxpbnRsb2NrLnR5cGVzLk5ldHdvcmtPdmVycmlkZXNIAogBASIhCglJZmFjZVR5cGUSCwoHTUFDVlRBUBAAEgcKA1RBUBABQgwKCl9ndWVzdF9tYWNCCgoIX2FkZHJlc3NCDAoKX292ZXJyaWRlcyJXCg1TdGF0aWNBZGRyZXNzEg8KB2FkZHJlc3MYASABKAkSFAoHZ2F0ZXdheRgCIAEoCUgAiAEBEhMKC25hbWVzZXJ2ZXJzGAMgAygJQgoKCF9nYXRld2F5IjwKEE5ldHdvcmtPdmVycmlkZXMSGAoLYnJpZGdlX25hbWUYASABKAlIAIgBAUIOCgxfYnJpZGdlX25hbWUi1wEKBlZvbHVtZRIKCgJpZBgBIAEoCRIUCgxpc19yZWFkX29ubHkYAiABKAgSGAoLbW91bnRfcG9pbnQYAyABKAlIAIgBARItCgZzb3VyY2UYBCABKAsyHS5mbGludGxvY2sudHlwZXMuVm9sdW1lU291cmNlEhkKDHBhcnRpdGlvbl9pZBgFIAEoCUgBiAEBEhcKCnNpemVfaW5fbWIYBiABKAVIAogBAUIOCgxfbW91bnRfcG9pbnRCDwoNX3BhcnRpdGlvbl9pZEINCgtfc2l6ZV9pbl9tYiJ0CgxWb2x1bWVTb3VyY2USHQoQY29udGFpbmVyX3NvdXJjZRgBIAEoCUgAiAEBEhwKD3ZpcnRpb2ZzX3NvdXJjZRgCIAEoCUgBiAEBQhMKEV9jb250YWluZXJfc291cmNlQhIKEF92aXJ0aW9mc19zb3VyY2UiJAoUVmlydGlvRlNWb2x1bWVTb3VyY2USDAoEcGF0aBgBIAEoCSImChVDb250YWluZXJWb2x1bWVTb3VyY2USDQoFaW1hZ2UYASABKAki0QQKDU1pY3JvVk1TdGF0dXMSOgoFc3RhdGUYASABKA4yKy5mbGludGxvY2sudHlwZXMuTWljcm9WTVN0YXR1cy5NaWNyb1ZNU3RhdGUSPAoHdm9sdW1lcxgCIAMoCzIrLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3RhdHVzLlZvbHVtZXNFbnRyeRIsCgxrZXJuZWxfbW91bnQYAyABKAsyFi5mbGludGxvY2sudHlwZXMuTW91bnQSLAoMaW5pdHJkX21vdW50GAQgASgLMhYuZmxpbnRsb2NrLnR5cGVzLk1vdW50ElEKEm5ldHdvcmtfaW50ZXJmYWNlcxgFIAMoCzI1LmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3RhdHVzLk5ldHdvcmtJbnRlcmZhY2VzRW50cnkSDQoFcmV0cnkYBiABKAUSEgoKdnNvY2tfcGF0aBgHIAEoCRpNCgxWb2x1bWVzRW50cnkSCwoDa2V5GAEgASgJEiwKBXZhbHVlGAIgASgLMh0uZmxpbnRsb2NrLnR5cGVzLlZvbHVtZVN0YXR1czoCOAEaYQoWTmV0d29ya0ludGVyZmFjZXNFbnRyeRILCgNrZXkYASABKAkSNgoFdmFsdWUYAiABKAsyJy5mbGludGxvY2sudHlwZXMuTmV0d29ya0ludGVyZmFjZVN0YXR1czoCOAEiQgoMTWljcm9WTVN0YXRlEgsKB1BFTkRJTkcQABILCgdDUkVBVEVEEAESCgoGRkFJTEVEEAISDAoIREVMRVRJTkcQAyI1CgxWb2x1bWVTdGF0dXMSJQoFbW91bnQYASABKAsyFi5mbGludGxvY2sudHlwZXMuTW91bnQiawoFTW91bnQSLgoEdHlwZRgBIAEoDjIgLmZsaW50bG9jay50eXBlcy5Nb3VudC5Nb3VudFR5cGUSDgoGc291cmNlGAIgASgJIiIKCU1vdW50VHlwZRIHCgNERVYQABIMCghIT1NUUEFUSBABIlYKFk5ldHdvcmtJbnRlcmZhY2VTdGF0dXMSGAoQaG9zdF9kZXZpY2VfbmFtZRgBIAEoCRINCgVpbmRleBgCIAEoBRITCgttYWNfYWRkcmVzcxgDIAEoCUIwWi5naXRodWIuY29tL2xpcXVpZG1ldGFsLWRldi9mbGludGxvY2svYXBpL3R5cGVzYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChN0eXBlcy9taWNyb3ZtLnByb3RvEg9mbGludGxvY2sudHlwZXMidgoHTWljcm9WTRIPCgd2ZXJzaW9uGAEgASgFEioKBHNwZWMYAiABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSLgoGc3RhdHVzGAMgASgLMh4uZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TdGF0dXMi0QYKC01pY3JvVk1TcGVjEgoKAmlkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRI4CgZsYWJlbHMYAyADKAsyKC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMuTGFiZWxzRW50cnkSDAoEdmNwdRgEIAEoBRIUCgxtZW1vcnlfaW5fbWIYBSABKAUSJwoGa2VybmVsGAYgASgLMhcuZmxpbnRsb2NrLnR5cGVzLktlcm5lbBIsCgZpbml0cmQYByABKAsyFy5mbGludGxvY2sudHlwZXMuSW5pdHJkSACIAQESLAoLcm9vdF92b2x1bWUYCCABKAsyFy5mbGludGxvY2sudHlwZXMuVm9sdW1lEjMKEmFkZGl0aW9uYWxfdm9sdW1lcxgJIAMoCzIXLmZsaW50bG9jay50eXBlcy5Wb2x1bWUSNQoKaW50ZXJmYWNlcxgKIAMoCzIhLmZsaW50bG9jay50eXBlcy5OZXR3b3JrSW50ZXJmYWNlEjwKCG1ldGFkYXRhGAsgAygLMiouZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TcGVjLk1ldGFkYXRhRW50cnkSLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZGVsZXRlZF9hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoDdWlkGA8gASgJSAGIAQESFQoIcHJvdmlkZXIYECABKAlIAogBARIZChFhbGxvd19ndWVzdF9hZ2VudBgRIAEoCBIzCgpjcHVfY29uZmlnGBIgASgLMhouZmxpbnRsb2NrLnR5cGVzLkNQVUNvbmZpZ0gDiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgkKB19pbml0cmRCBgoEX3VpZEILCglfcHJvdmlkZXJCDQoLX2NwdV9jb25maWciTAoJQ1BVQ29uZmlnEhoKEmZlYXR1cmVzX3RvX2VuYWJsZRgBIAMoCRIjChtrdm1fY2FwYWJpbGl0aWVzX3RvX2Rpc2FibGUYAiADKAkivgEKBktlcm5lbBINCgVpbWFnZRgBIAEoCRI1CgdjbWRsaW5lGAIgAygLMiQuZmxpbnRsb2NrLnR5cGVzLktlcm5lbC5DbWRsaW5lRW50cnkSFQoIZmlsZW5hbWUYAyABKAlIAIgBARIaChJhZGRfbmV0d29ya19jb25maWcYBCABKAgaLgoMQ21kbGluZUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX2ZpbGVuYW1lIjsKBkluaXRyZBINCgVpbWFnZRgBIAEoCRIVCghmaWxlbmFtZRgCIAEoCUgAiAEBQgsKCV9maWxlbmFtZSK0AgoQTmV0d29ya0ludGVyZmFjZRIRCglkZXZpY2VfaWQYASABKAkSOQoEdHlwZRgCIAEoDjIrLmZsaW50bG9jay50eXBlcy5OZXR3b3JrSW50ZXJmYWNlLklmYWNlVHlwZRIWCglndWVzdF9tYWMYBCABKAlIAIgBARI0CgdhZGRyZXNzGAUgASgLMh4uZmxpbnRsb2NrLnR5cGVzLlN0YXRpY0FkZHJlc3NIAYgBARI5CglvdmVycmlkZXMYBiABKAsyIS5mbGludGxvY2sudHlwZXMuTmV0d29ya092ZXJyaWRlc0gCiAEBIiEKCUlmYWNlVHlwZRILCgdNQUNWVEFQEAASBwoDVEFQEAFCDAoKX2d1ZXN0X21hY0IKCghfYWRkcmVzc0IMCgpfb3ZlcnJpZGVzIlcKDVN0YXRpY0FkZHJlc3MSDwoHYWRkcmVzcxgBIAEoCRIUCgdnYXRld2F5GAIgASgJSACIAQESEwoLbmFtZXNlcnZlcnMYAyADKAlCCgoIX2dhdGV3YXkiPAoQTmV0d29ya092ZXJyaWRlcxIYCgticmlkZ2VfbmFtZRgBIAEoCUgAiAEBQg4KDF9icmlkZ2VfbmFtZSLXAQoGVm9sdW1lEgoKAmlkGAEgASgJEhQKDGlzX3JlYWRfb25seRgCIAEoCBIYCgttb3VudF9wb2ludBgDIAEoCUgAiAEBEi0KBnNvdXJjZRgEIAEoCzIdLmZsaW50bG9jay50eXBlcy5Wb2x1bWVTb3VyY2USGQoMcGFydGl0aW9uX2lkGAUgASgJSAGIAQESFwoKc2l6ZV9pbl9tYhgGIAEoBUgCiAEBQg4KDF9tb3VudF9wb2ludEIPCg1fcGFydGl0aW9uX2lkQg0KC19zaXplX2luX21iInQKDFZvbHVtZVNvdXJjZRIdChBjb250YWluZXJfc291cmNlGAEgASgJSACIAQESHAoPdmlydGlvZnNfc291cmNlGAIgASgJSAGIAQFCEwoRX2NvbnRhaW5lcl9zb3VyY2VCEgoQX3ZpcnRpb2ZzX3NvdXJjZSIkChRWaXJ0aW9GU1ZvbHVtZVNvdXJjZRIMCgRwYXRoGAEgASgJIiYKFUNvbnRhaW5lclZvbHVtZVNvdXJjZRINCgVpbWFnZRgBIAEoCSLRBAoNTWljcm9WTVN0YXR1cxI6CgVzdGF0ZRgBIAEoDjIrLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3RhdHVzLk1pY3JvVk1TdGF0ZRI8Cgd2b2x1bWVzGAIgAygLMisuZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TdGF0dXMuVm9sdW1lc0VudHJ5EiwKDGtlcm5lbF9tb3VudBgDIAEoCzIWLmZsaW50bG9jay50eXBlcy5Nb3VudBIsCgxpbml0cmRfbW91bnQYBCABKAsyFi5mbGludGxvY2sudHlwZXMuTW91bnQSUQoSbmV0d29ya19pbnRlcmZhY2VzGAUgAygLMjUuZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TdGF0dXMuTmV0d29ya0ludGVyZmFjZXNFbnRyeRINCgVyZXRyeRgGIAEoBRISCgp2c29ja19wYXRoGAcgASgJGk0KDFZvbHVtZXNFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKAsyHS5mbGludGxvY2sudHlwZXMuVm9sdW1lU3RhdHVzOgI4ARphChZOZXR3b3JrSW50ZXJmYWNlc0VudHJ5EgsKA2tleRgBIAEoCRI2CgV2YWx1ZRgCIAEoCzInLmZsaW50bG9jay50eXBlcy5OZXR3b3JrSW50ZXJmYWNlU3RhdHVzOgI4ASJCCgxNaWNyb1ZNU3RhdGUSCwoHUEVORElORxAAEgsKB0NSRUFURUQQARIKCgZGQUlMRUQQAhIMCghERUxFVElORxADIjUKDFZvbHVtZVN0YXR1cxIlCgVtb3VudBgBIAEoCzIWLmZsaW50bG9jay50eXBlcy5Nb3VudCJrCgVNb3VudBIuCgR0eXBlGAEgASgOMiAuZmxpbnRsb2NrLnR5cGVzLk1vdW50Lk1vdW50VHlwZRIOCgZzb3VyY2UYAiABKAkiIgoJTW91bnRUeXBlEgcKA0RFVhAAEgwKCEhPU1RQQVRIEAEiVgoWTmV0d29ya0ludGVyZmFjZVN0YXR1cxIYChBob3N0X2RldmljZV9uYW1lGAEgASgJEg0KBWluZGV4GAIgASgFEhMKC21hY19hZGRyZXNzGAMgASgJQjBaLmdpdGh1Yi5jb20vbGlxdWlkbWV0YWwtZGV2L2ZsaW50bG9jay9hcGkvdHlwZXNiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * MicroVM is what was asked for and what is known of it.
@@ -148,9 +148,18 @@ export type MicroVMSpec = Message<"flintlock.types.MicroVMSpec"> & {
   provider?: string | undefined;
 
   /**
+   * Gives the host a way to the agent in the guest, and `status.vsock_path`.
+   *
    * @generated from field: bool allow_guest_agent = 17;
    */
   allowGuestAgent: boolean;
+
+  /**
+   * Refused by providers that cannot.
+   *
+   * @generated from field: optional flintlock.types.CPUConfig cpu_config = 18;
+   */
+  cpuConfig?: CPUConfig | undefined;
 };
 
 /**
@@ -159,6 +168,34 @@ export type MicroVMSpec = Message<"flintlock.types.MicroVMSpec"> & {
  */
 export const MicroVMSpecSchema: GenMessage<MicroVMSpec> = /*@__PURE__*/
   messageDesc(file_types_microvm, 1);
+
+/**
+ * CPUConfig changes what the guest sees of the processor; values are the provider's.
+ *
+ * @generated from message flintlock.types.CPUConfig
+ */
+export type CPUConfig = Message<"flintlock.types.CPUConfig"> & {
+  /**
+   * Feature names such as "amx", or numbers of KVM capabilities.
+   *
+   * @generated from field: repeated string features_to_enable = 1;
+   */
+  featuresToEnable: string[];
+
+  /**
+   * Numbers of KVM capabilities.
+   *
+   * @generated from field: repeated string kvm_capabilities_to_disable = 2;
+   */
+  kvmCapabilitiesToDisable: string[];
+};
+
+/**
+ * Describes the message flintlock.types.CPUConfig.
+ * Use `create(CPUConfigSchema)` to create a new message.
+ */
+export const CPUConfigSchema: GenMessage<CPUConfig> = /*@__PURE__*/
+  messageDesc(file_types_microvm, 2);
 
 /**
  * @generated from message flintlock.types.Kernel
@@ -196,7 +233,7 @@ export type Kernel = Message<"flintlock.types.Kernel"> & {
  * Use `create(KernelSchema)` to create a new message.
  */
 export const KernelSchema: GenMessage<Kernel> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 2);
+  messageDesc(file_types_microvm, 3);
 
 /**
  * @generated from message flintlock.types.Initrd
@@ -218,7 +255,7 @@ export type Initrd = Message<"flintlock.types.Initrd"> & {
  * Use `create(InitrdSchema)` to create a new message.
  */
 export const InitrdSchema: GenMessage<Initrd> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 3);
+  messageDesc(file_types_microvm, 4);
 
 /**
  * @generated from message flintlock.types.NetworkInterface
@@ -257,7 +294,7 @@ export type NetworkInterface = Message<"flintlock.types.NetworkInterface"> & {
  * Use `create(NetworkInterfaceSchema)` to create a new message.
  */
 export const NetworkInterfaceSchema: GenMessage<NetworkInterface> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 4);
+  messageDesc(file_types_microvm, 5);
 
 /**
  * @generated from enum flintlock.types.NetworkInterface.IfaceType
@@ -283,7 +320,7 @@ export type NetworkInterface_IfaceType = (typeof NetworkInterface_IfaceType)[key
  * Describes the enum flintlock.types.NetworkInterface.IfaceType.
  */
 export const NetworkInterface_IfaceTypeSchema: GenEnum<NetworkInterface_IfaceType> = /*@__PURE__*/
-  enumDesc(file_types_microvm, 4, 0);
+  enumDesc(file_types_microvm, 5, 0);
 
 /**
  * @generated from message flintlock.types.StaticAddress
@@ -314,7 +351,7 @@ export type StaticAddress = Message<"flintlock.types.StaticAddress"> & {
  * Use `create(StaticAddressSchema)` to create a new message.
  */
 export const StaticAddressSchema: GenMessage<StaticAddress> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 5);
+  messageDesc(file_types_microvm, 6);
 
 /**
  * @generated from message flintlock.types.NetworkOverrides
@@ -333,7 +370,7 @@ export type NetworkOverrides = Message<"flintlock.types.NetworkOverrides"> & {
  * Use `create(NetworkOverridesSchema)` to create a new message.
  */
 export const NetworkOverridesSchema: GenMessage<NetworkOverrides> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 6);
+  messageDesc(file_types_microvm, 7);
 
 /**
  * @generated from message flintlock.types.Volume
@@ -377,7 +414,7 @@ export type Volume = Message<"flintlock.types.Volume"> & {
  * Use `create(VolumeSchema)` to create a new message.
  */
 export const VolumeSchema: GenMessage<Volume> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 7);
+  messageDesc(file_types_microvm, 8);
 
 /**
  * One of the two; upstream does not make it a oneof.
@@ -405,7 +442,7 @@ export type VolumeSource = Message<"flintlock.types.VolumeSource"> & {
  * Use `create(VolumeSourceSchema)` to create a new message.
  */
 export const VolumeSourceSchema: GenMessage<VolumeSource> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 8);
+  messageDesc(file_types_microvm, 9);
 
 /**
  * @generated from message flintlock.types.VirtioFSVolumeSource
@@ -422,7 +459,7 @@ export type VirtioFSVolumeSource = Message<"flintlock.types.VirtioFSVolumeSource
  * Use `create(VirtioFSVolumeSourceSchema)` to create a new message.
  */
 export const VirtioFSVolumeSourceSchema: GenMessage<VirtioFSVolumeSource> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 9);
+  messageDesc(file_types_microvm, 10);
 
 /**
  * @generated from message flintlock.types.ContainerVolumeSource
@@ -439,7 +476,7 @@ export type ContainerVolumeSource = Message<"flintlock.types.ContainerVolumeSour
  * Use `create(ContainerVolumeSourceSchema)` to create a new message.
  */
 export const ContainerVolumeSourceSchema: GenMessage<ContainerVolumeSource> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 10);
+  messageDesc(file_types_microvm, 11);
 
 /**
  * @generated from message flintlock.types.MicroVMStatus
@@ -492,7 +529,7 @@ export type MicroVMStatus = Message<"flintlock.types.MicroVMStatus"> & {
  * Use `create(MicroVMStatusSchema)` to create a new message.
  */
 export const MicroVMStatusSchema: GenMessage<MicroVMStatus> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 11);
+  messageDesc(file_types_microvm, 12);
 
 /**
  * @generated from enum flintlock.types.MicroVMStatus.MicroVMState
@@ -528,7 +565,7 @@ export type MicroVMStatus_MicroVMState = (typeof MicroVMStatus_MicroVMState)[key
  * Describes the enum flintlock.types.MicroVMStatus.MicroVMState.
  */
 export const MicroVMStatus_MicroVMStateSchema: GenEnum<MicroVMStatus_MicroVMState> = /*@__PURE__*/
-  enumDesc(file_types_microvm, 11, 0);
+  enumDesc(file_types_microvm, 12, 0);
 
 /**
  * @generated from message flintlock.types.VolumeStatus
@@ -545,7 +582,7 @@ export type VolumeStatus = Message<"flintlock.types.VolumeStatus"> & {
  * Use `create(VolumeStatusSchema)` to create a new message.
  */
 export const VolumeStatusSchema: GenMessage<VolumeStatus> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 12);
+  messageDesc(file_types_microvm, 13);
 
 /**
  * @generated from message flintlock.types.Mount
@@ -567,7 +604,7 @@ export type Mount = Message<"flintlock.types.Mount"> & {
  * Use `create(MountSchema)` to create a new message.
  */
 export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 13);
+  messageDesc(file_types_microvm, 14);
 
 /**
  * @generated from enum flintlock.types.Mount.MountType
@@ -593,7 +630,7 @@ export type Mount_MountType = (typeof Mount_MountType)[keyof typeof Mount_MountT
  * Describes the enum flintlock.types.Mount.MountType.
  */
 export const Mount_MountTypeSchema: GenEnum<Mount_MountType> = /*@__PURE__*/
-  enumDesc(file_types_microvm, 13, 0);
+  enumDesc(file_types_microvm, 14, 0);
 
 /**
  * @generated from message flintlock.types.NetworkInterfaceStatus
@@ -620,5 +657,5 @@ export type NetworkInterfaceStatus = Message<"flintlock.types.NetworkInterfaceSt
  * Use `create(NetworkInterfaceStatusSchema)` to create a new message.
  */
 export const NetworkInterfaceStatusSchema: GenMessage<NetworkInterfaceStatus> = /*@__PURE__*/
-  messageDesc(file_types_microvm, 14);
+  messageDesc(file_types_microvm, 15);
 

@@ -1,8 +1,7 @@
 /** The calls in flight, of either transport: each can be ended by its client, all of them by a forced stop. */
-import type { Call } from "./service.ts";
-
 export interface OpenCall {
-  readonly call: Call;
+  /** Aborts when the client cancels, goes away or its deadline passes, and at a forced stop. */
+  readonly signal: AbortSignal;
   /** Ends the call's waits with `reason`; after `end` nothing. */
   abort(reason: Error): void;
   /** The handler is done. */
@@ -21,7 +20,7 @@ export const createOpenCalls = (): OpenCalls => {
       const controller = new AbortController();
       open.add(controller);
       return {
-        call: { signal: controller.signal },
+        signal: controller.signal,
         abort: (reason) => {
           if (open.has(controller)) controller.abort(reason);
         },

@@ -1,19 +1,24 @@
 /** All of the API behind one call: services, transports, listeners, and an orderly end. */
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Log, UseCases } from "@flintlock/core";
+import type { Caller, Log, UseCases } from "@flintlock/core";
+import type { Authenticator } from "./auth/authenticator.ts";
+import { createDoor } from "./door.ts";
 import { stopping } from "./errors.ts";
-import { createGrpcServer } from "./grpc/server.ts";
+import { createGrpcServer, type GrpcServer } from "./grpc/server.ts";
 import { createGateway } from "./http/gateway.ts";
-import { routesOf } from "./http/router.ts";
-import { createHttpServer } from "./http/server.ts";
+import type { Page } from "./http/pages.ts";
+import { type Route, routesOf } from "./http/router.ts";
+import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { disambiguated } from "./http/v1alpha1-routes.ts";
+import type { Interceptor } from "./interceptor.ts";
 import { type ApiLimits, DEFAULT_LIMITS } from "./limits.ts";
 import { parseTcpAddress } from "./listen/address.ts";
 import { type Listener, listen } from "./listen/listener.ts";
 import { sniff } from "./listen/sniff.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
+import type { BoundService } from "./service.ts";
 import { createHealth } from "./services/health.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
@@ -21,25 +26,33 @@ import { microvmsService } from "./services/microvms.ts";
 import { reflectionServices } from "./services/reflection.ts";
 import { v1alpha1Service } from "./services/v1alpha1.ts";
 
-export interface ApiListeners {
-  /** Path of a Unix socket that speaks gRPC and HTTP/1.1 */
-  readonly unix?: string | undefined;
-  /** `host:port` for gRPC */
-  readonly grpc?: string | undefined;
-  /** `host:port` for the JSON gateway */
-  readonly http?: string | undefined;
+export interface ApiListener {
+  /** For logs; unique */
+  readonly name: string;
+  readonly where:
+    | { readonly kind: "unix"; readonly path: string }
+    /** `host:port`; port 0 picks a free one */
+    | { readonly kind: "tcp"; readonly address: string };
+  /** "any": gRPC and HTTP/1.1, told apart by the first bytes */
+  readonly protocol: "grpc" | "http" | "any";
+  readonly authenticate: Authenticator;
 }
 
 export interface ApiOptions {
-  readonly useCases: UseCases;
-  readonly listeners: ApiListeners;
+  /** What a caller may do */
+  readonly useCases: (caller: Caller) => UseCases;
+  readonly listeners: readonly ApiListener[];
+  /** Around every call, in order */
+  readonly interceptors?: readonly Interceptor[];
+  /** Served by every listener that speaks HTTP */
+  readonly pages?: readonly Page[];
   readonly limits?: Partial<ApiLimits>;
   readonly log: Log;
 }
 
 export interface ApiServer {
-  /** Where it listens, with the port that was picked */
-  readonly addresses: ApiListeners;
+  /** Where it listens, by listener's name, with the port that was picked */
+  readonly addresses: Readonly<Record<string, string>>;
   /**
    * Ends the service: health says so, no new connection is accepted, calls in flight have `graceMs`, and
    * whatever is left is cut. Never rejects; repeating it is the same stop.
@@ -48,55 +61,88 @@ export interface ApiServer {
 }
 
 /** @throws FlintlockError – an address is malformed or taken; nothing listens then */
-export const serveApi = async ({
-  useCases,
-  listeners,
-  limits: given,
-  log,
-}: ApiOptions): Promise<ApiServer> => {
-  const limits = { ...DEFAULT_LIMITS, ...given };
-  const api = [
-    v1alpha1Service(useCases.microvms),
-    microvmsService(useCases.microvms),
-    imagesService(useCases.images),
-    hostService(useCases.host),
-  ];
+export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const api = [v1alpha1Service(), microvmsService(), imagesService(), hostService()];
   const health = createHealth(api.map(({ desc }) => desc.typeName));
   const described = [...api, health.service];
+  const surface: Surface = {
+    services: [...described, ...reflectionServices(described)],
+    routes: disambiguated(api.flatMap(routesOf)),
+    pages: options.pages ?? [],
+  };
   const calls = createOpenCalls();
-  const grpc = createGrpcServer([...described, ...reflectionServices(described)], limits, { calls, log });
-  const gateway = createGateway(disambiguated(api.flatMap(routesOf)), { limits, calls, log });
-  const http = createHttpServer(gateway, limits);
-  const protocols = { http2: grpc.inject, http1: http.inject };
-  const open = await openAll(listeners, limits, {
-    unix: (socket) => sniff(socket, limits.sniffTimeoutMs, protocols),
-    grpc: grpc.inject,
-    http: http.inject,
-  }).catch((error: unknown) => {
-    http.close();
-    throw error;
-  });
+  const open = await openAll(options.listeners, (listener) =>
+    openListener(listener, surface, { ...options, limits, calls }),
+  );
   const close = async (graceMs: number): Promise<void> => {
     health.stop();
-    const stopped = Object.values(open).map((listener) => listener.stop());
-    http.drain();
-    const drained = Promise.all([grpc.drain(), ...stopped]);
+    const stopped = open.map(({ listener }) => listener.stop());
+    for (const { http } of open) http.drain();
+    const drained = Promise.all([...open.map(({ grpc }) => grpc.drain()), ...stopped]);
     if (!(await within(graceMs, drained))) {
       calls.abortAll(stopping());
       await within(LAST_WORDS_MS, drained);
     }
-    for (const listener of Object.values(open)) listener.destroy();
-    http.close();
+    for (const { listener, http } of open) {
+      listener.destroy();
+      http.close();
+    }
     await drained;
   };
   let closing: Promise<void> | undefined;
   return {
-    addresses: { unix: open.unix?.address, grpc: open.grpc?.address, http: open.http?.address },
+    addresses: Object.fromEntries(open.map(({ name, listener }) => [name, listener.address])),
     close: (graceMs) => {
       closing ??= close(graceMs);
       return closing;
     },
   };
+};
+
+/** What a listener offers. */
+interface Surface {
+  readonly services: readonly BoundService[];
+  readonly routes: readonly Route[];
+  readonly pages: readonly Page[];
+}
+
+interface OpenListener {
+  readonly name: string;
+  readonly listener: Listener;
+  readonly grpc: GrpcServer;
+  readonly http: HttpServer;
+}
+
+type Context = ApiOptions & {
+  readonly limits: ApiLimits;
+  readonly calls: ReturnType<typeof createOpenCalls>;
+};
+
+/** Each listener has servers of its own, so that a call always knows which door it came in by. */
+const openListener = async (
+  { name, where, protocol, authenticate }: ApiListener,
+  { services, routes, pages }: Surface,
+  { useCases, interceptors = [], limits, calls, log }: Context,
+): Promise<OpenListener> => {
+  const door = createDoor({ name, authenticate, interceptors, useCases, calls });
+  const grpc = createGrpcServer(services, limits, { door, log });
+  const http = createHttpServer(createGateway({ routes, pages }, { limits, door, log }), limits);
+  const accept = {
+    grpc: grpc.inject,
+    http: http.inject,
+    any: (socket: Socket) => sniff(socket, limits.sniffTimeoutMs, { http2: grpc.inject, http1: http.inject }),
+  }[protocol];
+  try {
+    const listener =
+      where.kind === "unix"
+        ? await listenUnix(where.path, limits.maxConnections, accept)
+        : await listen({ kind: "tcp", ...parseTcpAddress(where.address) }, limits.maxConnections, accept);
+    return { name, listener, grpc, http };
+  } catch (error) {
+    http.close();
+    throw error;
+  }
 };
 
 /** For the statuses of calls that are cut to get out. */
@@ -110,33 +156,18 @@ const within = async (ms: number, done: Promise<unknown>): Promise<boolean> => {
   return isDone;
 };
 
-interface Open {
-  unix?: Listener;
-  grpc?: Listener;
-  http?: Listener;
-}
-
-type Accept = Readonly<Record<keyof ApiListeners, (socket: Socket) => void>>;
-
 /** All or none. */
 const openAll = async (
-  listeners: ApiListeners,
-  { maxConnections }: ApiLimits,
-  accept: Accept,
-): Promise<Open> => {
-  const open: Open = {};
+  listeners: readonly ApiListener[],
+  openOne: (listener: ApiListener) => Promise<OpenListener>,
+): Promise<readonly OpenListener[]> => {
+  const open: OpenListener[] = [];
   try {
-    if (listeners.unix !== undefined) {
-      open.unix = await listenUnix(listeners.unix, maxConnections, accept.unix);
-    }
-    for (const name of ["grpc", "http"] as const) {
-      const text = listeners[name];
-      if (text === undefined) continue;
-      open[name] = await listen({ kind: "tcp", ...parseTcpAddress(text) }, maxConnections, accept[name]);
-    }
+    for (const listener of listeners) open.push(await openOne(listener));
     return open;
   } catch (error) {
-    await Promise.all(Object.values(open).map((listener: Listener) => listener.stop()));
+    for (const { http } of open) http.close();
+    await Promise.all(open.map(({ listener }) => listener.stop()));
     throw error;
   }
 };

@@ -2,6 +2,7 @@
  * The API adapter: gRPC and JSON over HTTP, both from the same descriptors and the same handlers.
  *
  *     listen/  sockets: Unix (both protocols, told apart by the first bytes) and TCP
+ *     auth/    who calls: from a certificate, a token, or the socket itself
  *     grpc/    grpc-js: one generic adapter per method kind
  *     http/    a grpc-gateway: routes and JSON from `google.api.http` and the descriptors
  *     services/ one file per service: wire message in, use case, wire message out
@@ -15,11 +16,18 @@
  * no more is read from a client, or from the core, than the other side takes.
  */
 import type { DescMessage, DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
+import type { Caller, UseCases } from "@flintlock/core";
 import type { Encoded } from "./encoded.ts";
+import type { RequestMetadata, ResponseMetadata } from "./metadata.ts";
 
 export interface Call {
   /** Aborts when the client cancels, goes away or its deadline passes, and at a forced stop. */
   readonly signal: AbortSignal;
+  readonly caller: Caller;
+  /** What the caller may do, and nothing else */
+  readonly useCases: UseCases;
+  readonly metadata: RequestMetadata;
+  readonly reply: ResponseMetadata;
 }
 
 /** What a handler may answer: a message, or its encodings where building the message costs too much. */

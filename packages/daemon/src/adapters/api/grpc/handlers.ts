@@ -9,15 +9,17 @@ import {
   Metadata,
   type ServerDuplexStream,
   type ServerReadableStream,
+  type ServerUnaryCall,
   type ServerWritableStream,
   type StatusObject,
   status,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { abortable } from "../abortable.ts";
+import { type Door, OK } from "../door.ts";
 import type { Encoded } from "../encoded.ts";
 import { canceled, statusOf } from "../errors.ts";
-import type { OpenCalls } from "../open-calls.ts";
+import type { RequestMetadata, ResponseMetadata } from "../metadata.ts";
 import { statusToBinary } from "../schema/rpc-status.ts";
 import type { BoundMethod, Call } from "../service.ts";
 import { type Decoded, decoded } from "./messages.ts";
@@ -26,7 +28,7 @@ type Reply = Message | Encoded;
 type Writable = ServerWritableStream<Decoded, Reply> | ServerDuplexStream<Decoded, Reply>;
 
 export interface HandlerContext {
-  readonly calls: OpenCalls;
+  readonly door: Door;
   readonly log: Log;
 }
 
@@ -37,58 +39,97 @@ export const handlerFor = (method: BoundMethod, path: string, context: HandlerCo
       return ((call, callback) =>
         run(
           call,
-          async (context) => callback(null, await method.handler(decoded(call.request), context)),
+          async (context) => {
+            const reply = await method.handler(decoded(call.request), context);
+            sendHeaders(call, context.reply);
+            callback(null, reply);
+          },
           callback,
         )) satisfies handleUnaryCall<Decoded, Reply>;
     case "client_streaming":
       return ((call, callback) =>
         run(
           call,
-          async (context) => callback(null, await method.handler(requestsOf(call, context.signal), context)),
+          async (context) => {
+            const reply = await method.handler(requestsOf(call, context.signal), context);
+            sendHeaders(call, context.reply);
+            callback(null, reply);
+          },
           callback,
         )) satisfies handleClientStreamingCall<Decoded, Reply>;
     case "server_streaming":
       return ((call) =>
         run(
           call,
-          (context) => sendAll(call, method.handler(decoded(call.request), context), context.signal),
+          (context) => sendAll(call, method.handler(decoded(call.request), context), context),
           (status) => endWith(call, status),
         )) satisfies handleServerStreamingCall<Decoded, Reply>;
     case "bidi_streaming":
       return ((call) =>
         run(
           call,
-          (context) =>
-            sendAll(call, method.handler(requestsOf(call, context.signal), context), context.signal),
+          (context) => sendAll(call, method.handler(requestsOf(call, context.signal), context), context),
           (status) => endWith(call, status),
         )) satisfies handleBidiStreamingCall<Decoded, Reply>;
   }
 };
 
-interface Cancelable {
-  on(event: "cancelled", listener: () => void): unknown;
-}
+/** What every kind of call has. */
+type ServerSurfaceCall = Pick<
+  ServerUnaryCall<Decoded, Reply>,
+  "metadata" | "getPeer" | "getAuthContext" | "sendMetadata"
+>;
+type AnyCall = ServerSurfaceCall & { on(event: "cancelled", listener: () => void): unknown };
 
 /** The one catch-all of this transport. */
 const runner =
-  (path: string, { calls, log }: HandlerContext) =>
+  (path: string, { door, log }: HandlerContext) =>
   (
-    call: Cancelable,
+    call: AnyCall,
     work: (context: Call) => Promise<void>,
     refuse: (status: Partial<StatusObject>) => void,
   ): void => {
-    const open = calls.start();
+    const entered = door.enter({
+      method: path,
+      transport: "grpc",
+      peer: call.getPeer(),
+      metadata: metadataOf(call.metadata),
+      certificate: call.getAuthContext().sslPeerCertificate,
+    });
     // grpc-js says so also at the normal end of a call; after `end` that is not news
-    call.on("cancelled", () => open.abort(canceled()));
-    const attempt = async (): Promise<void> => work(open.call);
+    call.on("cancelled", () => entered.abort(canceled()));
+    const attempt = async (): Promise<void> => work(entered.call());
     attempt()
-      .catch((error: unknown) => refuse(grpcStatus(error, log, path)))
+      .then(
+        () => entered.end(OK),
+        (error: unknown) => {
+          const status = grpcStatus(error, log, path);
+          refuse(status);
+          entered.end({ code: status.code, message: status.details });
+        },
+      )
       .catch((error: unknown) => {
         log.error("could not answer", { method: path, error });
         refuse({ code: status.INTERNAL, details: "internal error" });
-      })
-      .finally(open.end);
+        entered.end({ code: status.INTERNAL, message: "internal error" });
+      });
   };
+
+/** Binary values (`-bin`) are nobody's business here. */
+const metadataOf = (metadata: Metadata): RequestMetadata =>
+  new Map(
+    Object.keys(metadata.getMap())
+      .filter((name) => !name.endsWith("-bin"))
+      .map((name) => [name, metadata.get(name).map(String).join(", ")]),
+  );
+
+const sendHeaders = (call: ServerSurfaceCall, reply: ResponseMetadata): void => {
+  const entries = [...reply.entries()];
+  if (entries.length === 0) return;
+  const metadata = new Metadata();
+  for (const [name, value] of entries) metadata.set(name, value);
+  call.sendMetadata(metadata);
+};
 
 /**
  * The client's messages, each read when it is asked for. Leaving the loop does not destroy the call, which has
@@ -103,8 +144,15 @@ async function* requestsOf(
 }
 
 /** Writes as fast as the client reads, and not at all once it is gone; then ends the call with OK. */
-const sendAll = async (call: Writable, replies: AsyncIterable<Reply>, signal: AbortSignal): Promise<void> => {
+const sendAll = async (
+  call: Writable,
+  replies: AsyncIterable<Reply>,
+  { signal, reply: headers }: Call,
+): Promise<void> => {
+  let isFirst = true;
   for await (const reply of abortable(replies, signal)) {
+    if (isFirst) sendHeaders(call, headers);
+    isFirst = false;
     if (!call.write(reply)) await drained(call, signal);
   }
   call.end();

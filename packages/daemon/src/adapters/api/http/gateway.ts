@@ -1,16 +1,21 @@
 /** The JSON gateway: any request to any bound method, as grpc-gateway v2 would carry it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { type PeerCertificate, TLSSocket } from "node:tls";
 import type { Message } from "@bufbuild/protobuf";
 import { FlintlockError, type Log } from "@flintlock/core";
 import { abortable, orAborted } from "../abortable.ts";
+import { type Door, type Entered, OK } from "../door.ts";
 import type { Encoded } from "../encoded.ts";
 import { canceled, deadlineExceeded, statusOf } from "../errors.ts";
+import type { Outcome } from "../interceptor.ts";
 import type { ApiLimits } from "../limits.ts";
-import type { OpenCalls } from "../open-calls.ts";
 import type { Status } from "../schema/rpc-status.ts";
 import type { Call } from "../service.ts";
 import { readBody } from "./body.ts";
+import { metadataOf } from "./forwarded-headers.ts";
 import { grpcTimeoutMs } from "./grpc-timeout.ts";
+import { createPageFinder, type Page, type PageMatch } from "./pages.ts";
 import { requestMessage } from "./request-message.ts";
 import {
   BAD_REQUEST,
@@ -23,6 +28,7 @@ import {
   replyJson,
   sendError,
   sendJson,
+  sendPage,
 } from "./responses.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 
@@ -32,17 +38,33 @@ const PAYLOAD_TOO_LARGE = 413;
 
 export interface GatewayContext {
   readonly limits: ApiLimits;
-  readonly calls: OpenCalls;
+  readonly door: Door;
   readonly log: Log;
 }
 
-export const createGateway = (routes: readonly Route[], context: GatewayContext): Gateway => {
+export const createGateway = (
+  { routes, pages }: { readonly routes: readonly Route[]; readonly pages: readonly Page[] },
+  context: GatewayContext,
+): Gateway => {
   const route = createRouter(routes);
+  const findPage = createPageFinder(pages);
+  const failed = (response: ServerResponse, error: unknown): void => {
+    // Only a bug of this file gets here; the client must still not wait for ever
+    context.log.error("gateway failed", { error });
+    response.destroy();
+  };
   return (request, response) => {
     const path = parseTarget(request.url ?? "");
     if (path === undefined) {
       closeAfter(request, response);
       sendError(response, BAD_REQUEST);
+      return;
+    }
+    const page = findPage(path.components);
+    if (page !== undefined) {
+      servePage({ ...context, request, response, query: path.query }, page).catch((error: unknown) =>
+        failed(response, error),
+      );
       return;
     }
     const routing = route(request.method ?? "", path.components);
@@ -52,11 +74,7 @@ export const createGateway = (routes: readonly Route[], context: GatewayContext)
       return;
     }
     const exchange = { ...context, request, response, query: path.query };
-    serve(exchange, routing.matches).catch((error: unknown) => {
-      // Only a bug of this file gets here; the client must still not wait for ever
-      context.log.error("gateway failed", { error });
-      response.destroy();
-    });
+    serve(exchange, routing.matches).catch((error: unknown) => failed(response, error));
   };
 };
 
@@ -81,21 +99,59 @@ interface Exchange extends GatewayContext {
 }
 
 const serve = async (exchange: Exchange, matches: readonly Match[]): Promise<void> => {
-  const { request, response, limits } = exchange;
-  const { call, abort, end } = exchange.calls.start();
-  response.on("close", () => abort(canceled()));
+  const { request, limits } = exchange;
+  const entered = enter(exchange, methodName(matches[0]));
   let timer: NodeJS.Timeout | undefined;
   try {
     const timeoutMs = grpcTimeoutMs(request.headers["grpc-timeout"]);
-    if (timeoutMs !== undefined) timer = setTimeout(() => abort(deadlineExceeded()), timeoutMs);
+    if (timeoutMs !== undefined) timer = setTimeout(() => entered.abort(deadlineExceeded()), timeoutMs);
+    const call = entered.call();
     const body = await orAborted(readBody(request, limits.maxMessageBytes), call.signal);
-    await firstAnswer(exchange, matches, body, call);
+    entered.end(await firstAnswer(exchange, matches, body, call));
   } catch (error) {
-    fail(exchange, matches, error);
+    fail(exchange, methodName(matches[0]), entered, error);
   } finally {
     clearTimeout(timer);
-    end();
   }
+};
+
+const peerCertificate = (socket: Socket): PeerCertificate | undefined => {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const certificate = socket.getPeerCertificate();
+  // Without one Node answers with an empty object
+  return certificate.raw === undefined ? undefined : certificate;
+};
+
+const servePage = async (exchange: Exchange, { page, params }: PageMatch): Promise<void> => {
+  const { request, response } = exchange;
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    closeAfter(request, response);
+    sendError(response, METHOD_NOT_ALLOWED);
+    return;
+  }
+  const entered = enter(exchange, page.path);
+  try {
+    const { access } = page;
+    const reply =
+      access.kind === "public" ? await access.serve(params) : await access.serve(params, entered.call());
+    sendPage(response, reply);
+    entered.end(OK);
+  } catch (error) {
+    fail(exchange, page.path, entered, error);
+  }
+};
+
+const enter = ({ request, response, door }: Exchange, method: string): Entered => {
+  const { socket } = request;
+  const entered = door.enter({
+    method,
+    transport: "http",
+    peer: socket.remoteAddress === undefined ? "" : `${socket.remoteAddress}:${socket.remotePort}`,
+    metadata: metadataOf(request.headers),
+    certificate: peerCertificate(socket),
+  });
+  response.on("close", () => entered.abort(canceled()));
+  return entered;
 };
 
 /** Tries the matches in turn; one that yields passes NOT_FOUND on to the next. */
@@ -104,19 +160,19 @@ const firstAnswer = async (
   matches: readonly Match[],
   body: Uint8Array,
   call: Call,
-): Promise<void> => {
-  for (const [at, match] of matches.entries()) {
-    try {
-      await answer(exchange, match, body, call);
-      return;
-    } catch (error) {
-      const hasNext = match.route.yields !== undefined && at + 1 < matches.length;
-      if (!hasNext || !(error instanceof FlintlockError) || error.code !== "not_found") throw error;
-    }
+): Promise<Outcome> => {
+  const [match, ...others] = matches;
+  if (match === undefined) return OK;
+  try {
+    return await answer(exchange, match, body, call);
+  } catch (error) {
+    const hasNext = match.route.yields !== undefined && others.length > 0;
+    if (!hasNext || !(error instanceof FlintlockError) || error.code !== "not_found") throw error;
+    return await firstAnswer(exchange, others, body, call);
   }
 };
 
-const answer = async (exchange: Exchange, match: Match, body: Uint8Array, call: Call): Promise<void> => {
+const answer = async (exchange: Exchange, match: Match, body: Uint8Array, call: Call): Promise<Outcome> => {
   const { response, query, limits } = exchange;
   const { method } = match.route;
   const message = requestMessage(match, { query, body }, limits.maxJsonDepth);
@@ -124,12 +180,14 @@ const answer = async (exchange: Exchange, match: Match, body: Uint8Array, call: 
   response.setHeader("Grpc-Metadata-Content-Type", "application/grpc");
   if (method.kind === "unary") {
     const reply = await orAborted(method.handler(message, call), call.signal);
+    sendHeaders(response, call);
     const json = replyJson(method.desc.output, reply);
     response.setTimeout(limits.stalledReaderMs, () => response.destroy());
     sendJson(response, 200, json);
   } else if (method.kind === "server_streaming") {
-    await stream(exchange, match, method.handler(message, call), call);
+    return await stream(exchange, match, method.handler(message, call), call);
   }
+  return OK;
 };
 
 /** One JSON object per line. An error is the last line; before the first line it also is the status code. */
@@ -137,24 +195,30 @@ const stream = async (
   exchange: Exchange,
   match: Match,
   replies: AsyncIterable<Message | Encoded>,
-  { signal }: Call,
-): Promise<void> => {
+  call: Call,
+): Promise<Outcome> => {
+  const { signal } = call;
   const { response, limits, log } = exchange;
   const { output } = match.route.method.desc;
   try {
     for await (const reply of abortable(replies, signal)) {
-      if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/json" });
+      if (!response.headersSent) {
+        sendHeaders(response, call);
+        response.writeHead(200, { "Content-Type": "application/json" });
+      }
       const isTaken = response.write(`{"result":${replyJson(output, reply)}}\n`);
       if (!isTaken) await drained(response, limits.stalledReaderMs, signal);
     }
     if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/json" });
     response.end();
+    return OK;
   } catch (error) {
-    if (response.destroyed) return;
     const status = statusOf(error, log, methodName(match));
+    if (response.destroyed) return status;
     if (!response.headersSent)
       response.writeHead(httpStatusOf(status), { "Content-Type": "application/json" });
     response.end(`${JSON.stringify({ error: errorJson(status) })}\n`);
+    return status;
   }
 };
 
@@ -173,10 +237,20 @@ const drained = (response: ServerResponse, stalledMs: number, signal: AbortSigna
     if (signal.aborted) settle();
   });
 
+const sendHeaders = (response: ServerResponse, { reply }: Call): void => {
+  for (const [name, value] of reply.entries()) response.setHeader(`Grpc-Metadata-${name}`, value);
+};
+
 /** The gateway's catch-all. */
-const fail = ({ request, response, log }: Exchange, matches: readonly Match[], thrown: unknown): void => {
+const fail = (
+  { request, response, log }: Exchange,
+  method: string,
+  entered: Entered,
+  thrown: unknown,
+): void => {
+  const error: Status = statusOf(thrown, log, method);
+  entered.end(error);
   if (response.destroyed) return;
-  const error: Status = statusOf(thrown, log, methodName(matches[0]));
   closeAfter(request, response);
   sendError(response, error, isBodyTooLarge(thrown) ? PAYLOAD_TOO_LARGE : httpStatusOf(error));
 };

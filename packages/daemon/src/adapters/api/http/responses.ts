@@ -6,6 +6,7 @@ import { status } from "@grpc/grpc-js";
 import { Encoded } from "../encoded.ts";
 import { toProtoJson } from "../proto-json.ts";
 import { detailToJson, type Status } from "../schema/rpc-status.ts";
+import type { PageReply } from "./pages.ts";
 
 /** grpc-gateway's runtime.HTTPStatusFromCode. */
 const HTTP_STATUS = {
@@ -71,6 +72,21 @@ export const sendJson = (response: ServerResponse, code: number, json: string): 
   const body = Buffer.from(json);
   response.writeHead(code, { "Content-Type": "application/json", "Content-Length": body.byteLength });
   response.end(body);
+};
+
+/** node:http itself leaves the body out of an answer to HEAD. */
+export const sendPage = (
+  response: ServerResponse,
+  { status, contentType, body, headers }: PageReply,
+): void => {
+  if (response.headersSent || response.destroyed) return;
+  const bytes = Buffer.from(body);
+  response.writeHead(status ?? 200, {
+    ...headers,
+    "Content-Type": contentType,
+    "Content-Length": bytes.byteLength,
+  });
+  response.end(bytes);
 };
 
 export const sendError = (response: ServerResponse, error: Status, code = httpStatusOf(error)): void => {

@@ -1,12 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
-import {
-  invalidField,
-  type MicroVMUseCases,
-  type ProcessOutput,
-  type ProcessSession,
-  type TerminalSize,
-} from "@flintlock/core";
+import { invalidField, type ProcessOutput, type ProcessSession, type TerminalSize } from "@flintlock/core";
 import { abortable } from "../abortable.ts";
 import type { BidiHandler } from "../service.ts";
 import { joined, splitFirst } from "./duplex.ts";
@@ -17,17 +11,16 @@ type Attach = BidiHandler<typeof ext.AttachRequestSchema, typeof ext.AttachRespo
 /** Kernel limit: `struct winsize` has 16-bit fields. */
 const MAX_TERMINAL_CELLS = 65_535;
 
-export const attachHandler = (microvms: MicroVMUseCases): Attach =>
-  async function* (requests, { signal }) {
-    const { first, rest } = await splitFirst(abortable(requests, signal));
-    if (first?.payload.case !== "start") throw invalidField("start", "must be the first message");
-    const start = first.payload.value;
-    const terminal = start.terminal && terminalSize("start.terminal", start.terminal);
-    await using session = await microvms.attach(targetOf(start), terminal, signal);
-    for await (const output of joined(signal, rest, (input) => feed(session, input), session.output)) {
-      yield attachResponse(output);
-    }
-  };
+export const attachHandler: Attach = async function* (requests, { signal, useCases: { microvms } }) {
+  const { first, rest } = await splitFirst(abortable(requests, signal));
+  if (first?.payload.case !== "start") throw invalidField("start", "must be the first message");
+  const start = first.payload.value;
+  const terminal = start.terminal && terminalSize("start.terminal", start.terminal);
+  await using session = await microvms.attach(targetOf(start), terminal, signal);
+  for await (const output of joined(signal, rest, (input) => feed(session, input), session.output)) {
+    yield attachResponse(output);
+  }
+};
 
 /** The client's half-close is the process's end of file, once. */
 const feed = async (session: ProcessSession, requests: AsyncIterable<ext.AttachRequest>): Promise<void> => {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
-import { type ByteStream, invalidField, type MicroVMUseCases } from "@flintlock/core";
+import { type ByteStream, invalidField } from "@flintlock/core";
 import { abortable } from "../abortable.ts";
 import type { BidiHandler } from "../service.ts";
 import { joined, splitFirst } from "./duplex.ts";
@@ -8,15 +8,14 @@ import { targetOf } from "./target.ts";
 
 type Console = BidiHandler<typeof ext.ConsoleRequestSchema, typeof ext.ConsoleResponseSchema>;
 
-export const consoleHandler = (microvms: MicroVMUseCases): Console =>
-  async function* (requests, { signal }) {
-    const { first, rest } = await splitFirst(abortable(requests, signal));
-    if (first?.payload.case !== "start") throw invalidField("start", "must be the first message");
-    await using stream = await microvms.console(targetOf(first.payload.value), signal);
-    for await (const data of joined(signal, rest, (input) => feed(stream, input), stream.bytes)) {
-      yield create(ext.ConsoleResponseSchema, { data });
-    }
-  };
+export const consoleHandler: Console = async function* (requests, { signal, useCases: { microvms } }) {
+  const { first, rest } = await splitFirst(abortable(requests, signal));
+  if (first?.payload.case !== "start") throw invalidField("start", "must be the first message");
+  await using stream = await microvms.console(targetOf(first.payload.value), signal);
+  for await (const data of joined(signal, rest, (input) => feed(stream, input), stream.bytes)) {
+    yield create(ext.ConsoleResponseSchema, { data });
+  }
+};
 
 const feed = async (stream: ByteStream, requests: AsyncIterable<ext.ConsoleRequest>): Promise<void> => {
   for await (const { payload } of requests) {

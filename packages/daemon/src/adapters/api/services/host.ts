@@ -1,12 +1,11 @@
 /** `flintlock.v1.Host`. */
 import { create } from "@bufbuild/protobuf";
 import { CheckResponseSchema, Host, InfoResponseSchema } from "@flintlock/api";
-import type { HostUseCases } from "@flintlock/core";
 import { type BoundService, bindService } from "../service.ts";
 
-export const hostService = (host: HostUseCases): BoundService =>
+export const hostService = (): BoundService =>
   bindService(Host, {
-    info: async () => {
+    info: async (_request, { useCases: { host } }) => {
       const { version, stateDir, pid, providers, defaultProvider, accelerator } = await host.info();
       return create(InfoResponseSchema, {
         version,
@@ -17,7 +16,7 @@ export const hostService = (host: HostUseCases): BoundService =>
         accelerator,
       });
     },
-    check: async function* (_request, { signal }) {
+    check: async function* (_request, { signal, useCases: { host } }) {
       for await (const { name, result, detail, hint, ms } of host.check(signal)) {
         yield create(CheckResponseSchema, { name, result, detail, hint, ms });
       }

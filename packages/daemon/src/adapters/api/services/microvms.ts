@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { ext } from "@flintlock/api";
-import { invalidField, type LogOptions, type MicroVMUseCases, notFound } from "@flintlock/core";
+import { invalidField, type LogOptions, notFound } from "@flintlock/core";
 import { createInputOf, extensionInputOf } from "../convert/create-input.ts";
 import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts";
 import { type BoundService, bindService } from "../service.ts";
@@ -11,21 +11,22 @@ import { consoleHandler } from "./console.ts";
 import { targetOf } from "./target.ts";
 import { conditionOf, refuseHopeless } from "./wait-condition.ts";
 
-export const microvmsService = (microvms: MicroVMUseCases): BoundService =>
+export const microvmsService = (): BoundService =>
   bindService(ext.MicroVMs, {
-    create: async (request) => {
+    create: async (request, { useCases: { microvms } }) => {
       if (request.microvm === undefined) throw invalidField("microvm", "is required");
       const input = createInputOf(request.microvm, extensionInputOf(request));
       return encodedExtended(await microvms.create(input));
     },
-    get: async (request) => encodedExtended(await microvms.get(targetOf(request))),
-    list: async ({ namespace, labels }) =>
+    get: async (request, { useCases: { microvms } }) =>
+      encodedExtended(await microvms.get(targetOf(request))),
+    list: async ({ namespace, labels }, { useCases: { microvms } }) =>
       encodedExtendedList(await microvms.list({ namespace, name: undefined, labels })),
-    delete: async (request) => {
+    delete: async (request, { useCases: { microvms } }) => {
       await microvms.delete(targetOf(request));
       return create(EmptySchema);
     },
-    wait: async function* (request, { signal }) {
+    wait: async function* (request, { signal, useCases: { microvms } }) {
       const isMet = conditionOf(request.condition);
       const target = targetOf(request);
       for await (const vm of microvms.watch(target, signal)) {
@@ -35,14 +36,14 @@ export const microvmsService = (microvms: MicroVMUseCases): BoundService =>
         if (vm === undefined) throw notFound(`microVM ${target.target}`);
       }
     },
-    logs: async function* (request, { signal }) {
+    logs: async function* (request, { signal, useCases: { microvms } }) {
       const options = { source: sourceOf(request.source), follow: request.follow, tail: request.tail };
       for await (const data of microvms.logs(targetOf(request), options, signal)) {
         yield create(ext.LogsResponseSchema, { data });
       }
     },
-    attach: attachHandler(microvms),
-    console: consoleHandler(microvms),
+    attach: attachHandler,
+    console: consoleHandler,
   });
 
 const sourceOf = (source: string): LogOptions["source"] => {

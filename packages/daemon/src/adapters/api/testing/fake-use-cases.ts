@@ -168,6 +168,7 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
         providers: ["qemu"],
         defaultProvider: "qemu",
         accelerator: "tcg",
+        uptimeMs: 61_500,
       }),
       check: async function* () {
         yield { name: "kvm", result: "warn", detail: "no /dev/kvm", hint: "TCG is used.", ms: 0.5 };

@@ -7,8 +7,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
-import type { Any, EmptySchema } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_any, file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
+import type { Any, Duration, EmptySchema } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
 import type { MicroVM as MicroVM$1, MicroVMSpec } from "../../../types/microvm_pb.ts";
 import { file_types_microvm } from "../../../types/microvm_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file services/microvm/v1alpha1/microvms.proto.
  */
 export const file_services_microvm_v1alpha1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("CihzZXJ2aWNlcy9taWNyb3ZtL3YxYWxwaGExL21pY3Jvdm1zLnByb3RvEh1taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMSLhAQoUQ3JlYXRlTWljcm9WTVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxJTCghtZXRhZGF0YRgCIAMoCzJBLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkNyZWF0ZU1pY3JvVk1SZXF1ZXN0Lk1ldGFkYXRhRW50cnkaRQoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSIwoFdmFsdWUYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55OgI4ASJCChVDcmVhdGVNaWNyb1ZNUmVzcG9uc2USKQoHbWljcm92bRgBIAEoCzIYLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNIiMKFERlbGV0ZU1pY3JvVk1SZXF1ZXN0EgsKA3VpZBgBIAEoCSIgChFHZXRNaWNyb1ZNUmVxdWVzdBILCgN1aWQYASABKAkiPwoSR2V0TWljcm9WTVJlc3BvbnNlEikKB21pY3Jvdm0YASABKAsyGC5mbGludGxvY2sudHlwZXMuTWljcm9WTSJEChNMaXN0TWljcm9WTXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgRuYW1lGAIgASgJSACIAQFCBwoFX25hbWUiQQoUTGlzdE1pY3JvVk1zUmVzcG9uc2USKQoHbWljcm92bRgBIAMoCzIYLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNIjgKC0xpc3RNZXNzYWdlEikKB21pY3Jvdm0YASABKAsyGC5mbGludGxvY2sudHlwZXMuTWljcm9WTTLZBQoHTWljcm9WTRKeAQoNQ3JlYXRlTWljcm9WTRIzLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkNyZWF0ZU1pY3JvVk1SZXF1ZXN0GjQubWljcm92bS5zZXJ2aWNlcy5hcGkudjFhbHBoYTEuQ3JlYXRlTWljcm9WTVJlc3BvbnNlIiKC0+STAhw6B21pY3Jvdm0iES92MWFscGhhMS9taWNyb3ZtEn0KDURlbGV0ZU1pY3JvVk0SMy5taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMS5EZWxldGVNaWNyb1ZNUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIfgtPkkwIZKhcvdjFhbHBoYTEvbWljcm92bS97dWlkfRKSAQoKR2V0TWljcm9WTRIwLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkdldE1pY3JvVk1SZXF1ZXN0GjEubWljcm92bS5zZXJ2aWNlcy5hcGkudjFhbHBoYTEuR2V0TWljcm9WTVJlc3BvbnNlIh+C0+STAhkSFy92MWFscGhhMS9taWNyb3ZtL3t1aWR9Ep4BCgxMaXN0TWljcm9WTXMSMi5taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMS5MaXN0TWljcm9WTXNSZXF1ZXN0GjMubWljcm92bS5zZXJ2aWNlcy5hcGkudjFhbHBoYTEuTGlzdE1pY3JvVk1zUmVzcG9uc2UiJYLT5JMCHxIdL3YxYWxwaGExL21pY3Jvdm0ve25hbWVzcGFjZX0SeAoSTGlzdE1pY3JvVk1zU3RyZWFtEjIubWljcm92bS5zZXJ2aWNlcy5hcGkudjFhbHBoYTEuTGlzdE1pY3JvVk1zUmVxdWVzdBoqLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkxpc3RNZXNzYWdlIgAwAUJEWkJnaXRodWIuY29tL2xpcXVpZG1ldGFsLWRldi9mbGludGxvY2svYXBpL3NlcnZpY2VzL21pY3Jvdm0vdjFhbHBoYTFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_any, file_google_protobuf_empty, file_types_microvm]);
+  fileDesc("CihzZXJ2aWNlcy9taWNyb3ZtL3YxYWxwaGExL21pY3Jvdm1zLnByb3RvEh1taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMSLhAQoUQ3JlYXRlTWljcm9WTVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxJTCghtZXRhZGF0YRgCIAMoCzJBLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkNyZWF0ZU1pY3JvVk1SZXF1ZXN0Lk1ldGFkYXRhRW50cnkaRQoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSIwoFdmFsdWUYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55OgI4ASJCChVDcmVhdGVNaWNyb1ZNUmVzcG9uc2USKQoHbWljcm92bRgBIAEoCzIYLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNIiMKFERlbGV0ZU1pY3JvVk1SZXF1ZXN0EgsKA3VpZBgBIAEoCSIgChFHZXRNaWNyb1ZNUmVxdWVzdBILCgN1aWQYASABKAkiPwoSR2V0TWljcm9WTVJlc3BvbnNlEikKB21pY3Jvdm0YASABKAsyGC5mbGludGxvY2sudHlwZXMuTWljcm9WTSJEChNMaXN0TWljcm9WTXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgRuYW1lGAIgASgJSACIAQFCBwoFX25hbWUiQQoUTGlzdE1pY3JvVk1zUmVzcG9uc2USKQoHbWljcm92bRgBIAMoCzIYLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNIjgKC0xpc3RNZXNzYWdlEikKB21pY3Jvdm0YASABKAsyGC5mbGludGxvY2sudHlwZXMuTWljcm9WTSKJAgoSU2VydmVySW5mb1Jlc3BvbnNlEjsKB3ZlcnNpb24YASABKAsyKi5taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMS5WZXJzaW9uSW5mbxIpCgZ1cHRpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SQgoEZXhlYxgDIAEoCzI0Lm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkd1ZXN0QWdlbnRTZXJ2aWNlSW5mbxJHCglzc2hfcHJveHkYBCABKAsyNC5taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMS5HdWVzdEFnZW50U2VydmljZUluZm8iRwoLVmVyc2lvbkluZm8SDwoHdmVyc2lvbhgBIAEoCRISCgpidWlsZF9kYXRlGAIgASgJEhMKC2NvbW1pdF9oYXNoGAMgASgJIjkKFUd1ZXN0QWdlbnRTZXJ2aWNlSW5mbxIPCgdlbmFibGVkGAEgASgIEg8KB2FkZHJlc3MYAiABKAkytAYKB01pY3JvVk0SngEKDUNyZWF0ZU1pY3JvVk0SMy5taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMS5DcmVhdGVNaWNyb1ZNUmVxdWVzdBo0Lm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkNyZWF0ZU1pY3JvVk1SZXNwb25zZSIigtPkkwIcOgdtaWNyb3ZtIhEvdjFhbHBoYTEvbWljcm92bRJ9Cg1EZWxldGVNaWNyb1ZNEjMubWljcm92bS5zZXJ2aWNlcy5hcGkudjFhbHBoYTEuRGVsZXRlTWljcm9WTVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiH4LT5JMCGSoXL3YxYWxwaGExL21pY3Jvdm0ve3VpZH0SkgEKCkdldE1pY3JvVk0SMC5taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMS5HZXRNaWNyb1ZNUmVxdWVzdBoxLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkdldE1pY3JvVk1SZXNwb25zZSIfgtPkkwIZEhcvdjFhbHBoYTEvbWljcm92bS97dWlkfRKeAQoMTGlzdE1pY3JvVk1zEjIubWljcm92bS5zZXJ2aWNlcy5hcGkudjFhbHBoYTEuTGlzdE1pY3JvVk1zUmVxdWVzdBozLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkxpc3RNaWNyb1ZNc1Jlc3BvbnNlIiWC0+STAh8SHS92MWFscGhhMS9taWNyb3ZtL3tuYW1lc3BhY2V9EngKEkxpc3RNaWNyb1ZNc1N0cmVhbRIyLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLkxpc3RNaWNyb1ZNc1JlcXVlc3QaKi5taWNyb3ZtLnNlcnZpY2VzLmFwaS52MWFscGhhMS5MaXN0TWVzc2FnZSIAMAESWQoKU2VydmVySW5mbxIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRoxLm1pY3Jvdm0uc2VydmljZXMuYXBpLnYxYWxwaGExLlNlcnZlckluZm9SZXNwb25zZSIAQkRaQmdpdGh1Yi5jb20vbGlxdWlkbWV0YWwtZGV2L2ZsaW50bG9jay9hcGkvc2VydmljZXMvbWljcm92bS92MWFscGhhMWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_types_microvm]);
 
 /**
  * @generated from message microvm.services.api.v1alpha1.CreateMicroVMRequest
@@ -166,6 +166,91 @@ export const ListMessageSchema: GenMessage<ListMessage> = /*@__PURE__*/
   messageDesc(file_services_microvm_v1alpha1_microvms, 7);
 
 /**
+ * @generated from message microvm.services.api.v1alpha1.ServerInfoResponse
+ */
+export type ServerInfoResponse = Message<"microvm.services.api.v1alpha1.ServerInfoResponse"> & {
+  /**
+   * @generated from field: microvm.services.api.v1alpha1.VersionInfo version = 1;
+   */
+  version?: VersionInfo | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Duration uptime = 2;
+   */
+  uptime?: Duration | undefined;
+
+  /**
+   * @generated from field: microvm.services.api.v1alpha1.GuestAgentServiceInfo exec = 3;
+   */
+  exec?: GuestAgentServiceInfo | undefined;
+
+  /**
+   * @generated from field: microvm.services.api.v1alpha1.GuestAgentServiceInfo ssh_proxy = 4;
+   */
+  sshProxy?: GuestAgentServiceInfo | undefined;
+};
+
+/**
+ * Describes the message microvm.services.api.v1alpha1.ServerInfoResponse.
+ * Use `create(ServerInfoResponseSchema)` to create a new message.
+ */
+export const ServerInfoResponseSchema: GenMessage<ServerInfoResponse> = /*@__PURE__*/
+  messageDesc(file_services_microvm_v1alpha1_microvms, 8);
+
+/**
+ * @generated from message microvm.services.api.v1alpha1.VersionInfo
+ */
+export type VersionInfo = Message<"microvm.services.api.v1alpha1.VersionInfo"> & {
+  /**
+   * "vMAJOR.MINOR.PATCH" of the upstream release whose contract this is, with our own version after a "+".
+   *
+   * @generated from field: string version = 1;
+   */
+  version: string;
+
+  /**
+   * @generated from field: string build_date = 2;
+   */
+  buildDate: string;
+
+  /**
+   * @generated from field: string commit_hash = 3;
+   */
+  commitHash: string;
+};
+
+/**
+ * Describes the message microvm.services.api.v1alpha1.VersionInfo.
+ * Use `create(VersionInfoSchema)` to create a new message.
+ */
+export const VersionInfoSchema: GenMessage<VersionInfo> = /*@__PURE__*/
+  messageDesc(file_services_microvm_v1alpha1_microvms, 9);
+
+/**
+ * @generated from message microvm.services.api.v1alpha1.GuestAgentServiceInfo
+ */
+export type GuestAgentServiceInfo = Message<"microvm.services.api.v1alpha1.GuestAgentServiceInfo"> & {
+  /**
+   * @generated from field: bool enabled = 1;
+   */
+  enabled: boolean;
+
+  /**
+   * Empty unless enabled.
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message microvm.services.api.v1alpha1.GuestAgentServiceInfo.
+ * Use `create(GuestAgentServiceInfoSchema)` to create a new message.
+ */
+export const GuestAgentServiceInfoSchema: GenMessage<GuestAgentServiceInfo> = /*@__PURE__*/
+  messageDesc(file_services_microvm_v1alpha1_microvms, 10);
+
+/**
  * @generated from service microvm.services.api.v1alpha1.MicroVM
  */
 export const MicroVM: GenService<{
@@ -216,6 +301,16 @@ export const MicroVM: GenService<{
     methodKind: "server_streaming";
     input: typeof ListMicroVMsRequestSchema;
     output: typeof ListMessageSchema;
+  },
+  /**
+   * Since upstream's v0.15.0.
+   *
+   * @generated from rpc microvm.services.api.v1alpha1.MicroVM.ServerInfo
+   */
+  serverInfo: {
+    methodKind: "unary";
+    input: typeof EmptySchema;
+    output: typeof ServerInfoResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_services_microvm_v1alpha1_microvms, 0);
