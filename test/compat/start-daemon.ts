@@ -31,7 +31,7 @@ export const startWithEndpoints = async (args: readonly string[]): Promise<Start
 const endpointsIn = (log: string): Endpoints => {
   const line = log.split("\n").find((one) => one.includes('"msg":"flintlockd serves"'));
   if (line === undefined) throw new Error(`the daemon does not say where it serves: ${log}`);
-  const { grpc, http } = JSON.parse(line) as Partial<Endpoints>;
+  const { grpc, http } = (JSON.parse(line) as { addresses: Partial<Endpoints> }).addresses;
   if (grpc === undefined || http === undefined) throw new Error(`no endpoints in ${line}`);
   return { grpc, http };
 };
