@@ -1,10 +1,11 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { ABSENT, isJustifiedBy } from "../differences/justified.ts";
 import { diffAnswers } from "./diff.ts";
 import { normalised } from "./normalise.ts";
 
 test("what differs is told leaf by leaf, items by their device id or id", () => {
-  const vm = (interfaces: object[], more: object = {}) => ({
+  const vm = (interfaces: JsonObject[], more: JsonObject = {}) => ({
     code: "OK",
     body: { spec: { interfaces }, ...more },
   });
