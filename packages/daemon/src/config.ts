@@ -18,6 +18,8 @@ export interface Config {
   readonly qemuBinary: string;
   readonly accelerator: "auto" | "kvm" | "tcg";
   readonly bridgeName: string | undefined;
+  /** The link that MACVTAP interfaces share */
+  readonly parentInterface: string | undefined;
   /** Bridges that a request may name besides `bridgeName` */
   readonly allowedBridges: readonly string[];
   /** `host[:port]` of registries that speak plain http */
@@ -45,6 +47,7 @@ const OPTIONS = {
   "qemu-bin": { type: "string" },
   accelerator: { type: "string" },
   "bridge-name": { type: "string" },
+  "parent-iface": { type: "string" },
   "allow-bridge": { type: "string", multiple: true },
   "insecure-registry": { type: "string", multiple: true },
   "unique-names": { type: "boolean" },
@@ -70,6 +73,7 @@ Usage: flintlockd run [flags]
   --qemu-bin PATH           qemu-system-x86_64
   --accelerator NAME        auto (default: probed), kvm or tcg
   --bridge-name NAME        bridge that TAP interfaces join
+  --parent-iface NAME       link that MACVTAP interfaces share
   --allow-bridge NAME       a further bridge that requests may name; repeatable
   --insecure-registry HOST[:PORT]  registry that speaks plain http; repeatable
   --unique-names            refuse a name in use over v1alpha1 too (upstream allows it)
@@ -102,6 +106,10 @@ export const parseConfig = (args: readonly string[], env: Environment, cpus: num
       values["bridge-name"] === undefined
         ? undefined
         : parseHostInterface(values["bridge-name"], "--bridge-name"),
+    parentInterface:
+      values["parent-iface"] === undefined
+        ? undefined
+        : parseHostInterface(values["parent-iface"], "--parent-iface"),
     allowedBridges: (values["allow-bridge"] ?? []).map((name) => parseHostInterface(name, "--allow-bridge")),
     insecureRegistries: values["insecure-registry"] ?? [],
     dockerConfigPath: join(env["DOCKER_CONFIG"] || join(home(env), ".docker"), "config.json"),
