@@ -1,4 +1,5 @@
 /** Our daemon, with or without VMs, on TCP ports of its own choosing. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { TestDaemon } from "../support/daemon.ts";
 import type { Endpoints } from "./wire/case.ts";
 
@@ -20,18 +21,23 @@ export const startWithEndpoints = async (args: readonly string[]): Promise<Start
     ...args,
   ]);
   try {
-    return { daemon, endpoints: endpointsIn(daemon.log) };
+    return { daemon, endpoints: await endpointsOf(daemon) };
   } catch (error) {
     await daemon[Symbol.asyncDispose]();
     throw error;
   }
 };
 
-/** The daemon says where it serves, once it does. */
-const endpointsIn = (log: string): Endpoints => {
-  const line = log.split("\n").find((one) => one.includes('"msg":"flintlockd serves"'));
-  if (line === undefined) throw new Error(`the daemon does not say where it serves: ${log}`);
-  const { grpc, http } = (JSON.parse(line) as { addresses: Partial<Endpoints> }).addresses;
-  if (grpc === undefined || http === undefined) throw new Error(`no endpoints in ${line}`);
-  return { grpc, http };
+const SAYS_MS = 10_000;
+
+/** The daemon says where it serves, a moment after it does. */
+const endpointsOf = async (daemon: TestDaemon): Promise<Endpoints> => {
+  for (const end = Date.now() + SAYS_MS; Date.now() < end; await sleep(20)) {
+    const line = daemon.log.split("\n").find((one) => /"msg":"flintlockd serves".*\}$/.test(one));
+    if (line === undefined) continue;
+    const { grpc, http } = (JSON.parse(line) as { addresses: Partial<Endpoints> }).addresses;
+    if (grpc === undefined || http === undefined) throw new Error(`no endpoints in ${line}`);
+    return { grpc, http };
+  }
+  throw new Error(`the daemon does not say where it serves: ${daemon.log}`);
 };

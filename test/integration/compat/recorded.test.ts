@@ -31,7 +31,7 @@ describe("the answers that upstream gave", () => {
       started.endpoints,
     );
   });
-  afterAll(() => daemon[Symbol.asyncDispose]());
+  afterAll(() => daemon?.[Symbol.asyncDispose]());
 
   test("are of the requests that there are", () => {
     expect(recorded.map(({ request }) => request)).toEqual(SUITES.open);
