@@ -8,9 +8,9 @@ export interface Started {
   readonly endpoints: Endpoints;
 }
 
-/** Simulated: microVMs are records, and no host is touched. */
-export const startSimulated = (args: readonly string[] = []): Promise<Started> =>
-  startWithEndpoints(["--default-provider", "simulated", ...args]);
+/** Simulated: microVMs are records, and no host is touched. `access` says who may call, and how. */
+export const startSimulated = (access: readonly string[] = ["--insecure"]): Promise<Started> =>
+  startWithEndpoints(["--default-provider", "simulated", ...access]);
 
 export const startWithEndpoints = async (args: readonly string[]): Promise<Started> => {
   const daemon = await TestDaemon.start([
@@ -18,6 +18,8 @@ export const startWithEndpoints = async (args: readonly string[]): Promise<Start
     "127.0.0.1:0",
     "--http-endpoint",
     "127.0.0.1:0",
+    "--log-format",
+    "json",
     ...args,
   ]);
   try {

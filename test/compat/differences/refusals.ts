@@ -6,7 +6,7 @@ const WHY =
 
 /** Case, and how our message begins. */
 const INVALID = {
-  "grpc create: an empty spec": "root_volume.source: ",
+  "grpc create: an empty spec": "validation failures found: kernel.image: ",
   "grpc create: vcpu 65": "vcpu: ",
   "grpc create: vcpu -1": "vcpu: ",
   "grpc create: memory -1": "memory_in_mb: ",
@@ -25,10 +25,11 @@ const INVALID = {
   "grpc create: an address without prefix": "interfaces[0].address.address: ",
   "grpc create: an empty address": "interfaces[0].address.address: ",
   "grpc create: a nameserver that is a name": "interfaces[0].address.nameservers[0]: ",
+  "grpc create: meta-data that is not base64": "metadata[meta-data]: ",
   "grpc create: provider unknown": "provider: ",
-  "grpc create: an unknown field and little else": "root_volume.source: ",
-  "http create: wrapped as in gRPC": "root_volume.source: ",
-  "http create: an empty object": "root_volume.source: ",
+  "grpc create: an unknown field and little else": "validation failures found: kernel.image: ",
+  "http create: wrapped as in gRPC": "validation failures found: kernel.image: ",
+  "http create: an empty object": "validation failures found: kernel.image: ",
   "http create: no body": "invalid create microvm request: ",
   "http create: an unknown name for an enum": "interfaces[0].type: ",
 } as const satisfies Readonly<Record<string, string>>;
@@ -61,7 +62,8 @@ const OTHER_WORDS: readonly Justified[] = [
       "http create: no JSON",
       "http create: a field twice",
       "http create: both spellings of a field",
-      "http create: a word *",
+      "http create: a word for a list",
+      "http create: a word for a message",
       "http create: a number *",
       "http create: a bad time",
     ],
@@ -78,8 +80,20 @@ const OTHER_WORDS: readonly Justified[] = [
   {
     cases: ["http create: null"],
     path: "body.message",
-    ours: "invalid create microvm request: MicroVMSpec required",
-    why: "The same code. JSON's null is an absent spec to us, and no JSON to upstream.",
+    ours: "body: must be an object, not null",
+    why: "The same code, and what would be right.",
+  },
+  {
+    cases: ["http create: a word for a number"],
+    path: "body.message",
+    ours: 'vcpu: "two" is not a number',
+    why: "The same code, and what would be right.",
+  },
+  {
+    cases: ["http create: with a query"],
+    path: "body.message",
+    ours: /^metadata: takes one value for each key/,
+    why: "The same code, and what would be right.",
   },
   {
     cases: ["http list: a bad timeout"],
