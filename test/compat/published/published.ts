@@ -8,7 +8,7 @@ import type { SwaggerFacts } from "./swagger.ts";
  * `since-v0.11.0` is what v0.15.2 adds. Exec and the SSH proxy are as in upstream's commit 47cfc542. CPUConfig's and
  * ServerInfo's numbers are those of their order of declaration: that text could not be had.
  */
-export type Version = "v0.1.0-alpha.2" | "v0.11.0" | "since-v0.11.0";
+export type Version = "v0.1.0-alpha.1" | "v0.1.0-alpha.2" | "v0.11.0" | "since-v0.11.0";
 
 export const published = (version: Version): Facts => read(version);
 

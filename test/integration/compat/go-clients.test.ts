@@ -1,7 +1,7 @@
 /** A client in Go, generated from our protos with Go's own tools, against our daemon. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildGoSuite, type GoSuite, missingGo } from "../../compat/go-suite.ts";
-import { startSimulated } from "../../compat/start-daemon.ts";
+import { startSimulated, startWithEndpoints } from "../../compat/start-daemon.ts";
 import type { TestDaemon } from "../../support/daemon.ts";
 
 /** Go may have to download its modules and compile them first. */
@@ -38,6 +38,16 @@ describe.skipIf(reason !== undefined)(`a client in Go${reason === undefined ? ""
       ["finds them by the older reflection too", "TestReflectionAlpha"],
       ["is told that the daemon serves", "TestHealth"],
       ["is told a version that battery accepts", "TestServerInfo"],
+      ["is told that exec and the SSH proxy are off", "TestGuestServicesAreOff"],
     ])("%s", async (_name, one) => passes([one], { FLINTLOCK_ADDRESS: address }));
+  });
+
+  test("of a daemon with real guests: runs commands in one", async () => {
+    const started = await startWithEndpoints(["--insecure", "--enable-exec-api"]);
+    try {
+      await passes(["TestServerInfo", "TestGuest"], { FLINTLOCK_ADDRESS: started.endpoints.grpc });
+    } finally {
+      await started.daemon[Symbol.asyncDispose]();
+    }
   });
 });
