@@ -6,6 +6,7 @@ export type * from "./domain/create-input.ts";
 export * from "./domain/errors.ts";
 export type * from "./domain/guest-config.ts";
 export * from "./domain/image.ts";
+export * from "./domain/kernel-cmdline.ts";
 export * from "./domain/microvm.ts";
 export * from "./domain/names.ts";
 export * from "./domain/reference.ts";

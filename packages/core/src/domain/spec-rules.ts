@@ -5,6 +5,7 @@
 import { parseCidr, parseIp } from "./address.ts";
 import type { CreateInput, InterfaceInput, VolumeInput } from "./create-input.ts";
 import { FlintlockError, invalidField } from "./errors.ts";
+import { kernelParameters, lastValues, MAX_CMDLINE, parseWholeCmdline } from "./kernel-cmdline.ts";
 import type { BootFile, Kernel, MicroVMSpec, NetworkInterface, ProviderName, Volume } from "./microvm.ts";
 import { PROVIDER_NAMES } from "./microvm.ts";
 import { parseDeviceId, parseHostInterface, parseMac, parseVolumeId } from "./names.ts";
@@ -47,7 +48,7 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec =
   const additionalVolumes = parseAdditionalVolumes(input.additionalVolumes, rootVolume?.id);
   return {
     provider: parseProvider(input.provider, limits.providers),
-    labels: parseTextMap(input.labels, "labels", { maxEntries: 64, maxKey: 253, maxValue: 1024 }),
+    labels: parseLabels(input.labels),
     vcpu: parseWhole(input.vcpu, "vcpu", { default: defaults.vcpu, min: 1, max: limits.maxVcpu }),
     memoryMib: parseWhole(input.memoryInMb, "memory_in_mb", {
       default: defaults.memoryMib,
@@ -68,6 +69,10 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec =
     restart: parseRestart(input.extension),
   };
 };
+
+/** @throws FlintlockError `invalid_spec` – too many, or too long */
+export const parseLabels = (labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  parseTextMap(labels, "labels", { maxEntries: 64, maxKey: 253, maxValue: 1024 });
 
 const parseProvider = (text: string, available: readonly ProviderName[]): ProviderName => {
   const [preferred] = available;
@@ -101,15 +106,17 @@ const parseKernel = (input: CreateInput, limits: SpecLimits): Kernel => {
   if (!isBundled && (kernel === undefined || kernel.image.trim() === "")) {
     throw invalidField("kernel.image", "is required: an image reference such as registry.example/kernel:1");
   }
+  const whole = kernel?.wholeCmdline ? parseWholeCmdline(kernel.wholeCmdline, "kernel.cmdline") : undefined;
   return {
     image: parseReference(isBundled ? limits.bundledKernel : (kernel?.image ?? ""), "kernel.image"),
     filename: parseBootFilename(kernel?.filename ?? "", "kernel.filename"),
-    cmdline: parseCmdline(kernel?.cmdline ?? {}),
+    cmdline: whole === undefined ? parseCmdline(kernel?.cmdline ?? {}) : lastValues(kernelParameters(whole)),
+    wholeCmdline: whole,
     addNetworkConfig: kernel?.addNetworkConfig ?? false,
   };
 };
 
-/** What a kernel reads back as it was meant: x86 takes 2048 bytes with its defaults (COMMAND_LINE_SIZE). */
+/** What a kernel reads back as it was meant. */
 const parseCmdline = (cmdline: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
   const field = "kernel.cmdline";
   const parsed = parseTextMap(cmdline, field, { maxEntries: 64, maxKey: 128, maxValue: 1024 });
@@ -123,8 +130,6 @@ const parseCmdline = (cmdline: Readonly<Record<string, string>>): Readonly<Recor
     throw invalidField(field, `is ${length} characters long; at most ${MAX_CMDLINE} are possible`);
   return parsed;
 };
-
-const MAX_CMDLINE = 1800;
 
 /** Keys become file names on a metadata disk and paths of a metadata service. */
 const parseMetadata = (metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
