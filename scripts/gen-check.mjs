@@ -23,7 +23,7 @@ try {
 
 function staleFiles({ config, template, committed }) {
   const out = join(scratch, committed);
-  const text = readFileSync(template, "utf8").replace(`out: ${committed}\n`, `out: ${out}\n`);
+  const text = readFileSync(template, "utf8").replaceAll(`out: ${committed}\n`, `out: ${out}\n`);
   const scratchTemplate = join(scratch, template);
   writeFileSync(scratchTemplate, text);
   execFileSync("node_modules/.bin/buf", ["generate", "--template", scratchTemplate, "--config", config], {

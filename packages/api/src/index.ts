@@ -2,6 +2,7 @@
  * Generated from `proto/` and `proto-legacy/` by `npm run gen`; this list is the only text written by hand. The legacy
  * files declare the same names as today's: one process may use both, one server or registry may not.
  */
+export { COMMENTS } from "./gen/comments.ts";
 export * from "./gen/flintlock/v1/host_pb.ts";
 export * from "./gen/flintlock/v1/images_pb.ts";
 export * as ext from "./gen/flintlock/v1/microvms_pb.ts";

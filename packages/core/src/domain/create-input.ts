@@ -21,8 +21,16 @@ export interface CreateInput {
   readonly allowGuestAgent: boolean;
   /** Refuse a name that is in use; otherwise the daemon's setting says */
   readonly needsUniqueName?: boolean;
+  readonly cpuConfig?: CpuConfigInput | undefined;
+  /** Chosen by the client; empty or absent: none */
+  readonly requestId?: string;
   /** Absent on the v1alpha1 contract */
   readonly extension: ExtensionInput | undefined;
+}
+
+export interface CpuConfigInput {
+  readonly featuresToEnable: readonly string[];
+  readonly kvmCapabilitiesToDisable: readonly string[];
 }
 
 export interface KernelInput {

@@ -11,13 +11,10 @@ export interface KernelParameter {
   readonly value: string | undefined;
 }
 
-/** x86 takes 2048 bytes with what is added (COMMAND_LINE_SIZE). */
-export const MAX_CMDLINE = 1800;
-
 /** @throws FlintlockError `invalid_spec` – too long, not printable ASCII, or a quote that is never closed */
-export const parseWholeCmdline = (text: string, field: string): string => {
-  if (text.length > MAX_CMDLINE) {
-    throw invalidField(field, `is ${text.length} characters long; at most ${MAX_CMDLINE} are possible`);
+export const parseWholeCmdline = (text: string, field: string, maxLength: number): string => {
+  if (text.length > maxLength) {
+    throw invalidField(field, `is ${text.length} characters long; at most ${maxLength} are possible`);
   }
   if (!/^[\x20-\x7e]*$/.test(text)) throw invalidField(field, "must be printable ASCII, in one line");
   if ((text.match(/"/g)?.length ?? 0) % 2 === 1)
