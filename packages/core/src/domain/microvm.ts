@@ -14,6 +14,8 @@ export interface MicroVM {
   readonly namespace: string;
   readonly spec: MicroVMSpec;
   readonly status: MicroVMStatus;
+  /** Name of the caller who asked for it; empty in records that were made before it was kept */
+  readonly createdBy: string;
   readonly createdAt: UnixMs;
   readonly updatedAt: UnixMs;
   /** The wish to delete; set once, never cleared */
