@@ -65,6 +65,11 @@ export interface BootFile {
 export interface Kernel extends BootFile {
   /** Added after the provider's defaults, in this order; a later key wins; empty value = bare key */
   readonly cmdline: Readonly<Record<string, string>>;
+  /**
+   * The whole command line to the letter, in place of the provider's defaults; `cmdline` is then what is read in it.
+   * Absent = the defaults and `cmdline` (ADR 0009)
+   */
+  readonly wholeCmdline?: string | undefined;
   readonly addNetworkConfig: boolean;
 }
 

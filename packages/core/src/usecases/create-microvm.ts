@@ -45,7 +45,9 @@ export const createMicroVM =
     checkCapabilities({ ...parsed, interfaces }, provider);
     const spec = { ...parsed, interfaces, ports: await choosePorts(parsed.ports, parts.hostPorts) };
     // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
-    if ((input.extension !== undefined || parts.hasUniqueNames) && repository.isNameTaken(namespace, id)) {
+    const needsUniqueName =
+      input.extension !== undefined || input.needsUniqueName === true || parts.hasUniqueNames;
+    if (needsUniqueName && repository.isNameTaken(namespace, id)) {
       throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
         detail: { field: "id" },
         hint: "choose another name, or delete it first",
