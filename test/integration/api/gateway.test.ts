@@ -65,6 +65,8 @@ test("a known path without a handler for the method is 501, also for HEAD and OP
   }
   expect(await statusOf("GET", "/v1alpha1/microvm")).toBe(501);
   expect((await send("OPTIONS", "*")).status).toBe(200);
+  const ours = await send("PUT", "/v1/images");
+  expect([ours.status, ours.headers["allow"]]).toEqual([405, "DELETE, GET"]);
 });
 
 test("a posted form stands for a GET, or for what the override says", async () => {

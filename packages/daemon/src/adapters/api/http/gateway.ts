@@ -21,6 +21,7 @@ import { createRouter, type Route, type Router, type Routing } from "./router.ts
 import { serveCall } from "./serve-call.ts";
 import { servePage } from "./serve-page.ts";
 import { parseTarget } from "./target.ts";
+import { V1ALPHA1 } from "./v1alpha1-routes.ts";
 
 export type Gateway = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -55,11 +56,22 @@ export const createGateway = (
     const { routing, hasForm } = routed(route, request, components);
     if (routing.kind !== "found") {
       closeAfter(request, response);
-      sendError(response, routing.kind === "not_found" ? NOT_FOUND : METHOD_NOT_ALLOWED);
+      if (routing.kind === "not_found") sendError(response, NOT_FOUND);
+      else refuseMethod(response, routing.routes);
       return;
     }
     handled(serveCall({ ...context, request, response, query, hasForm }, routing.matches));
   };
+};
+
+/** COMPAT: grpc-gateway says UNIMPLEMENTED, 501; paths that upstream lacks are answered as RFC 9110, 15.5.6 has it. */
+const refuseMethod = (response: ServerResponse, routes: readonly Route[]): void => {
+  if (routes.some(({ service }) => service === V1ALPHA1)) {
+    sendError(response, METHOD_NOT_ALLOWED);
+    return;
+  }
+  response.setHeader("Allow", [...new Set(routes.map(({ verb }) => verb))].sort().join(", "));
+  sendError(response, METHOD_NOT_ALLOWED, 405);
 };
 
 /** `OPTIONS *` (RFC 9110, 9.3.7), which Go's server answers before any handler sees it. */
