@@ -18,6 +18,7 @@ import { type Listener, listen } from "./listen/listener.ts";
 import { sniff } from "./listen/sniff.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
+import { documentPages } from "./openapi/pages.ts";
 import type { BoundService } from "./service.ts";
 import { createHealth } from "./services/health.ts";
 import { hostService } from "./services/host.ts";
@@ -66,10 +67,11 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const api = [v1alpha1Service(), microvmsService(), imagesService(), hostService()];
   const health = createHealth(api.map(({ desc }) => desc.typeName));
   const described = [...api, health.service];
+  const routes = disambiguated(api.flatMap(routesOf));
   const surface: Surface = {
     services: [...described, ...reflectionServices(described)],
-    routes: disambiguated(api.flatMap(routesOf)),
-    pages: options.pages ?? [],
+    routes,
+    pages: [...(options.pages ?? []), ...documentPages(routes)],
   };
   const calls = createOpenCalls();
   const open = await openAll(options.listeners, (listener) =>

@@ -1,0 +1,58 @@
+/** What the requests of `flintlock.v1` but Create may hold: their handlers check it. By `package.Message.field`. */
+import type { FieldRule } from "@flintlock/core";
+
+const TARGET = {
+  type: "string",
+  isRequired: "always",
+  minLength: 1,
+  maxLength: 4096,
+  note: "A uid, the beginning of one (4 characters at least), or a name.",
+} as const;
+const NAMESPACE = {
+  type: "string",
+  maxLength: 4096,
+  default: "any",
+  note: "Where the name is looked up.",
+} as const;
+const REFERENCE = {
+  type: "string",
+  isRequired: "always",
+  minLength: 1,
+  maxLength: 1792,
+  note: "An image, such as docker.io/library/alpine:3.20.",
+} as const;
+
+export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
+  "flintlock.v1.GetRequest.target": TARGET,
+  "flintlock.v1.GetRequest.namespace": NAMESPACE,
+  "flintlock.v1.DeleteRequest.target": TARGET,
+  "flintlock.v1.DeleteRequest.namespace": NAMESPACE,
+  "flintlock.v1.WaitRequest.target": TARGET,
+  "flintlock.v1.WaitRequest.namespace": NAMESPACE,
+  "flintlock.v1.WaitRequest.condition": {
+    type: "string",
+    isRequired: "always",
+    maxLength: 7,
+    values: ["running", "exited", "deleted", "settled"],
+    note: "What to wait for; settled is anything but pending.",
+  },
+  "flintlock.v1.LogsRequest.target": TARGET,
+  "flintlock.v1.LogsRequest.namespace": NAMESPACE,
+  "flintlock.v1.LogsRequest.source": {
+    type: "string",
+    maxLength: 7,
+    values: ["console", "vmm"],
+    default: "console",
+    note: "The guest's console, or what the VMM said.",
+  },
+  "flintlock.v1.PullRequest.reference": REFERENCE,
+  "flintlock.v1.PullRequest.policy": {
+    type: "string",
+    maxLength: 7,
+    values: ["missing", "always"],
+    default: "missing",
+    note: "When the image is fetched.",
+  },
+  "flintlock.v1.InspectImageRequest.reference": REFERENCE,
+  "flintlock.v1.RemoveImageRequest.reference": REFERENCE,
+};
