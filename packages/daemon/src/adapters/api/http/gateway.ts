@@ -57,20 +57,26 @@ export const createGateway = (
     if (routing.kind !== "found") {
       closeAfter(request, response);
       if (routing.kind === "not_found") sendError(response, NOT_FOUND);
-      else refuseMethod(response, routing.routes);
+      else refuseMethod(request, response, routing.routes);
       return;
     }
     handled(serveCall({ ...context, request, response, query, hasForm }, routing.matches));
   };
 };
 
-/** COMPAT: grpc-gateway says UNIMPLEMENTED, 501; paths that upstream lacks are answered as RFC 9110, 15.5.6 has it. */
-const refuseMethod = (response: ServerResponse, routes: readonly Route[]): void => {
-  if (routes.some(({ service }) => service === V1ALPHA1)) {
+/**
+ * COMPAT: grpc-gateway says UNIMPLEMENTED, 501. Paths that upstream lacks are answered as RFC 9110, 15.5.6 has it, and
+ * so is TRACE everywhere, which no client of an API sends and which is not the server's fault.
+ */
+const refuseMethod = (request: IncomingMessage, response: ServerResponse, routes: readonly Route[]): void => {
+  if (request.method !== "TRACE" && routes.some(({ service }) => service === V1ALPHA1)) {
     sendError(response, METHOD_NOT_ALLOWED);
     return;
   }
-  response.setHeader("Allow", [...new Set(routes.map(({ verb }) => verb))].sort().join(", "));
+  // A path that ends in a verb is meant for it, whatever a variable would take
+  const verbs = routes.filter(({ template }) => template.verb !== "");
+  const allowed = (verbs.length > 0 ? verbs : routes).map(({ verb }) => verb);
+  response.setHeader("Allow", [...new Set(allowed)].sort().join(", "));
   sendError(response, METHOD_NOT_ALLOWED, 405);
 };
 

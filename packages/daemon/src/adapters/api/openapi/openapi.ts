@@ -1,6 +1,6 @@
 /** All that the daemon serves as JSON over HTTP, as one OpenAPI 3.1 document: made of the routes that serve it. */
 import type { DescField, JsonObject } from "@bufbuild/protobuf";
-import { COMMENTS } from "@flintlock/api";
+import { COMMENTS, types } from "@flintlock/api";
 import type { Route } from "../http/router.ts";
 import { V1ALPHA1 } from "../http/v1alpha1-routes.ts";
 import { ERROR_RESPONSES, ERROR_SCHEMAS, errorsOf, STREAM_ERROR_RESPONSES } from "./errors.ts";
@@ -123,12 +123,41 @@ const parametersOf = (
 /** Messages, and maps and lists of them, have no form in a query. */
 const fitsQuery = ({ message }: DescField): boolean => message === undefined;
 
-const bodyOf = ({ method, body }: Route, context: RequestContext): JsonObject | undefined => {
+/** What `flintlock.v1` fills in: a kernel, and a root or an initrd that needs none. */
+const V1ALPHA1_SPEC: JsonObject = {
+  required: ["kernel"],
+  properties: {
+    kernel: { type: "object", required: ["image"], properties: { image: { minLength: 1 } } },
+  },
+  anyOf: [
+    {
+      required: ["rootVolume"],
+      properties: {
+        rootVolume: {
+          type: "object",
+          required: ["source"],
+          properties: {
+            source: {
+              type: "object",
+              required: ["containerSource"],
+              properties: { containerSource: { type: "string", minLength: 1 } },
+            },
+          },
+        },
+      },
+    },
+    { required: ["initrd"], properties: { initrd: { type: "object" }, rootVolume: { type: "null" } } },
+  ],
+};
+
+const bodyOf = ({ method, body, service }: Route, context: RequestContext): JsonObject | undefined => {
   const { input } = method.desc;
   const desc = body === "*" ? input : input.fields.find(({ name }) => name === body)?.message;
   if (desc === undefined) return undefined;
   const required = body !== "*" || desc.fields.some((field) => isRequired(field, context.rules));
-  const schema = requestSchema(desc, context.rules, context.schemas);
+  const message = requestSchema(desc, context.rules, context.schemas);
+  const isSpec = service === V1ALPHA1 && desc.typeName === types.MicroVMSpecSchema.typeName;
+  const schema = isSpec ? { allOf: [message, V1ALPHA1_SPEC] } : message;
   return { required, content: { "application/json": { schema } } };
 };
 

@@ -1,28 +1,33 @@
-/** What the requests of `flintlock.v1` but Create may hold: their handlers check it. By `package.Message.field`. */
+/** What requests may hold whose rules the core's table lacks: their handlers check it. By `package.Message.field`. */
 import type { FieldRule } from "@flintlock/core";
 
 const TARGET = {
   type: "string",
   isRequired: "always",
   minLength: 1,
-  maxLength: 4096,
+  maxLength: 127,
   note: "A uid, the beginning of one (4 characters at least), or a name.",
 } as const;
 const NAMESPACE = {
   type: "string",
-  maxLength: 4096,
+  maxLength: 63,
   default: "any",
   note: "Where the name is looked up.",
 } as const;
 const REFERENCE = {
   type: "string",
   isRequired: "always",
-  minLength: 1,
-  maxLength: 1792,
   note: "An image, such as docker.io/library/alpine:3.20.",
 } as const;
 
 export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
+  "microvm.services.api.v1alpha1.ListMicroVMsRequest.namespace": {
+    type: "string",
+    isRequired: "always",
+    minLength: 1,
+    note: "The namespace whose microVMs to send.",
+  },
+  "flintlock.v1.CreateRequest.microvm": { type: "message", isRequired: "always", note: "What to make." },
   "flintlock.v1.GetRequest.target": TARGET,
   "flintlock.v1.GetRequest.namespace": NAMESPACE,
   "flintlock.v1.DeleteRequest.target": TARGET,

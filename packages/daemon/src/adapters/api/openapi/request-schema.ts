@@ -87,7 +87,7 @@ const bareSchema = (field: DescField, rule: Partial<FieldRule>, context: Request
     case "list": {
       const items =
         field.listKind === "scalar"
-          ? textSchema(rule.item ?? {}, { grammar: grammar ?? rule.item?.pattern?.source, mayBeEmpty: false })
+          ? textSchema(rule.item ?? {}, { grammar, mayBeEmpty: false })
           : valueSchema(field, rule, context);
       return { type: "array", items, ...sizeOf("list", rule) };
     }
@@ -124,7 +124,7 @@ const valueSchema = (
         return { type: "string", enum: isOptional ? ["", ...rule.values] : [...rule.values] };
       }
       return textSchema(rule, {
-        grammar: PATTERNS[keyOf(field)] ?? rule.pattern?.source,
+        grammar: PATTERNS[keyOf(field)],
         mayBeEmpty: isOptional,
       });
     }

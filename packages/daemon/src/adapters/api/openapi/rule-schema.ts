@@ -5,16 +5,17 @@ import type { FieldRule, TextRule } from "@flintlock/core";
 /** Text that fits. Where it may be left out, an empty one is as good. */
 export const textSchema = (
   { minLength = 0, maxLength, pattern }: Partial<TextRule>,
-  {
-    grammar = pattern?.source,
-    mayBeEmpty,
-  }: { readonly grammar?: string | undefined; readonly mayBeEmpty: boolean },
-): JsonObject => ({
-  type: "string",
-  ...(mayBeEmpty || minLength === 0 ? {} : { minLength }),
-  ...(maxLength === undefined ? {} : { maxLength }),
-  ...(grammar === undefined ? {} : { pattern: mayBeEmpty ? `^$|${grammar}` : grammar }),
-});
+  { grammar, mayBeEmpty }: { readonly grammar?: string | undefined; readonly mayBeEmpty: boolean },
+): JsonObject => {
+  const form = grammar ?? pattern?.source.replaceAll("\\0", "\\u0000");
+  return {
+    type: "string",
+    ...(mayBeEmpty || minLength === 0 ? {} : { minLength }),
+    // A grammar's parts have bounds of their own
+    ...(maxLength === undefined || grammar !== undefined ? {} : { maxLength }),
+    ...(form === undefined ? {} : { pattern: mayBeEmpty ? `^$|${form}` : form }),
+  };
+};
 
 /** Bounds of a number; 0 stands for the default where there is one. */
 export const boundsOf = ({
