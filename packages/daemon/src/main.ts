@@ -61,6 +61,8 @@ const serve = async (config: Config): Promise<void> => {
   const server = await serveApi({
     useCases: () => useCases,
     listeners: listenersOf(config),
+    hasExecApi: config.hasExecApi,
+    hasSshProxyApi: config.hasSshProxyApi,
     log: log.child({ component: "api" }),
   });
   stack.add("api", server, (it) => it.close(DRAIN_MS));
