@@ -94,6 +94,9 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
   const meant = (target: Target): Promise<AuditSubject> =>
     microvms.get(target).then(subjectOf, () => asNamed(target));
 
+  const meantByUid = (uid: string): Promise<AuditSubject> =>
+    microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
+
   return {
     microvms: {
       create: (input: CreateInput, caller?: Caller) =>
@@ -112,7 +115,7 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
       delete: async (target) =>
         changing("microvms.delete", await meant(target), { work: () => microvms.delete(target) }),
       deleteByUid: async (uid) => {
-        const subject = await microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
+        const subject = await meantByUid(uid);
         return changing("microvms.deleteByUid", subject, { work: () => microvms.deleteByUid(uid) });
       },
       watch: (target, signal) =>
@@ -120,6 +123,16 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
       attach: async (target, terminal, signal) =>
         changing("microvms.attach", await meant(target), {
           work: () => microvms.attach(target, terminal, signal),
+        }),
+      exec: async (target, input, signal) =>
+        changing("microvms.exec", await meant(target), { work: () => microvms.exec(target, input, signal) }),
+      execByUid: async (uid, input, signal) =>
+        changing("microvms.execByUid", await meantByUid(uid), {
+          work: () => microvms.execByUid(uid, input, signal),
+        }),
+      connectByUid: async (uid, port, signal) =>
+        changing("microvms.connectByUid", await meantByUid(uid), {
+          work: () => microvms.connectByUid(uid, port, signal),
         }),
       console: async (target, signal) =>
         changing("microvms.console", await meant(target), { work: () => microvms.console(target, signal) }),
