@@ -93,6 +93,8 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
   /** Whom a target means, asked before it may be gone. */
   const meant = (target: Target): Promise<AuditSubject> =>
     microvms.get(target).then(subjectOf, () => asNamed(target));
+  const meantByUid = (uid: string): Promise<AuditSubject> =>
+    microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
 
   return {
     microvms: {
@@ -107,15 +109,23 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         reading("microvms.list", { namespace: short(filter.namespace) }, () => microvms.list(filter)),
       delete: async (target) =>
         changing("microvms.delete", await meant(target), { work: () => microvms.delete(target) }),
-      deleteByUid: async (uid) => {
-        const subject = await microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
-        return changing("microvms.deleteByUid", subject, { work: () => microvms.deleteByUid(uid) });
-      },
+      deleteByUid: async (uid) =>
+        changing("microvms.deleteByUid", await meantByUid(uid), { work: () => microvms.deleteByUid(uid) }),
       watch: (target, signal) =>
         readingStream("microvms.watch", asNamed(target), () => microvms.watch(target, signal)),
       attach: async (target, terminal, signal) =>
         changing("microvms.attach", await meant(target), {
           work: () => microvms.attach(target, terminal, signal),
+        }),
+      exec: async (target, input, signal) =>
+        changing("microvms.exec", await meant(target), { work: () => microvms.exec(target, input, signal) }),
+      execByUid: async (uid, input, signal) =>
+        changing("microvms.execByUid", await meantByUid(uid), {
+          work: () => microvms.execByUid(uid, input, signal),
+        }),
+      connectByUid: async (uid, port, signal) =>
+        changing("microvms.connectByUid", await meantByUid(uid), {
+          work: () => microvms.connectByUid(uid, port, signal),
         }),
       console: async (target, signal) =>
         changing("microvms.console", await meant(target), { work: () => microvms.console(target, signal) }),

@@ -71,6 +71,17 @@ const codeOf = (result: unknown): unknown =>
   result instanceof Error && "code" in result ? result.code : "done";
 
 const target = () => ({ target: red.uid, namespace: "" });
+const TRUE = {
+  cmd: "true",
+  args: [],
+  cwd: "",
+  env: {},
+  user: "",
+  isShell: false,
+  timeoutSeconds: 0,
+  hasStdin: false,
+  terminal: undefined,
+} as const;
 const options = { source: "console", follow: false, tail: 0 } as const;
 
 /** Every method with arguments that would do. One that is added does not compile until it is called here. */
@@ -84,6 +95,9 @@ const CALLS = {
     deleteByUid: ({ microvms }) => microvms.deleteByUid(red.uid),
     watch: ({ microvms }) => microvms.watch(target(), signal),
     attach: ({ microvms }) => microvms.attach(target(), undefined, signal),
+    exec: ({ microvms }) => microvms.exec(target(), TRUE, signal),
+    execByUid: ({ microvms }) => microvms.execByUid(red.uid, TRUE, signal),
+    connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 1025, signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
   },
@@ -120,7 +134,9 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /\.(get|getByUid|delete|deleteByUid|watch|attach|console|logs)$/.test(operation),
+    /\.(get|getByUid|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
+      operation,
+    ),
   ),
 )(
   "$operation of another namespace's microVM is answered as one of a uid that nobody has",

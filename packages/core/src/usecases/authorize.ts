@@ -25,6 +25,9 @@ export const ROLE_FOR = {
     deleteByUid: "operator",
     watch: "viewer",
     attach: "operator",
+    exec: "operator",
+    execByUid: "operator",
+    connectByUid: "operator",
     console: "operator",
     logs: "viewer",
   },
@@ -93,6 +96,18 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     attach: async (target, terminal, signal) => {
       need("attach");
       return microvms.attach(await visible(target), terminal, signal);
+    },
+    exec: async (target, input, signal) => {
+      need("exec");
+      return microvms.exec(await visible(target), input, signal);
+    },
+    execByUid: async (uid, input, signal) => {
+      need("execByUid");
+      return microvms.execByUid((await visibleByUid(uid)).uid, input, signal);
+    },
+    connectByUid: async (uid, port, signal) => {
+      need("connectByUid");
+      return microvms.connectByUid((await visibleByUid(uid)).uid, port, signal);
     },
     console: async (target, signal) => {
       need("console");
