@@ -6,6 +6,7 @@
  * - A client holds one stream of its VM and what fits its buffers; it is read as fast as the guest takes it.
  * - A port that no agent serves is refused as Firecracker refuses it: the connection ends without a word.
  */
+import { setMaxListeners } from "node:events";
 import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
@@ -52,6 +53,8 @@ interface Door {
 export const createAgentSockets = ({ directory, connect, log }: AgentSocketsOptions): AgentSockets => {
   const doors = new Map<Uid, Door>();
   const lifetime = new AbortController();
+  // One for each client that has not said yet where to; Node would take that for a leak.
+  setMaxListeners(0, lifetime.signal);
   const pathOf = ({ uid }: MachineRef): string => join(directory, `${uid}.sock`);
   let lastHostPort = FIRST_HOST_PORT;
 
