@@ -10,6 +10,7 @@ export * from "./domain/exec-rules.ts";
 export * from "./domain/field-rules.ts";
 export type * from "./domain/guest-config.ts";
 export * from "./domain/image.ts";
+export * from "./domain/kernel-cmdline.ts";
 export * from "./domain/microvm.ts";
 export * from "./domain/microvm-fields.ts";
 export * from "./domain/names.ts";

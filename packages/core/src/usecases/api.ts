@@ -39,6 +39,11 @@ export interface MicroVMUseCases {
   create(input: CreateInput, caller?: Caller): Promise<MicroVM>;
   get(target: Target): Promise<MicroVM>;
   getByUid(uid: string): Promise<MicroVM>;
+  /**
+   * Gives the microVM these labels instead of those it has; durable when it resolves.
+   * @throws FlintlockError `failed_precondition` – it is being deleted
+   */
+  setLabels(uid: string, labels: Readonly<Record<string, string>>): Promise<MicroVM>;
   /** Sorted by creation. */
   list(filter: ListFilter): Promise<readonly MicroVM[]>;
   /** Marks for deletion; durable when it resolves. Repeating it is success while the record exists. */

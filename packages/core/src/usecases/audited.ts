@@ -93,6 +93,7 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
   /** Whom a target means, asked before it may be gone. */
   const meant = (target: Target): Promise<AuditSubject> =>
     microvms.get(target).then(subjectOf, () => asNamed(target));
+
   const meantByUid = (uid: string): Promise<AuditSubject> =>
     microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
 
@@ -105,12 +106,18 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         }),
       get: (target) => reading("microvms.get", asNamed(target), () => microvms.get(target)),
       getByUid: (uid) => reading("microvms.getByUid", { uid: short(uid) }, () => microvms.getByUid(uid)),
+      setLabels: async (uid, labels) => {
+        const subject = await microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
+        return changing("microvms.setLabels", subject, { work: () => microvms.setLabels(uid, labels) });
+      },
       list: (filter) =>
         reading("microvms.list", { namespace: short(filter.namespace) }, () => microvms.list(filter)),
       delete: async (target) =>
         changing("microvms.delete", await meant(target), { work: () => microvms.delete(target) }),
-      deleteByUid: async (uid) =>
-        changing("microvms.deleteByUid", await meantByUid(uid), { work: () => microvms.deleteByUid(uid) }),
+      deleteByUid: async (uid) => {
+        const subject = await meantByUid(uid);
+        return changing("microvms.deleteByUid", subject, { work: () => microvms.deleteByUid(uid) });
+      },
       watch: (target, signal) =>
         readingStream("microvms.watch", asNamed(target), () => microvms.watch(target, signal)),
       attach: async (target, terminal, signal) =>

@@ -20,6 +20,7 @@ export const ROLE_FOR = {
     create: "operator",
     get: "viewer",
     getByUid: "viewer",
+    setLabels: "operator",
     list: "viewer",
     delete: "operator",
     deleteByUid: "operator",
@@ -74,6 +75,10 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     getByUid: async (uid) => {
       need("getByUid");
       return shown(await visibleByUid(uid));
+    },
+    setLabels: async (uid, labels) => {
+      need("setLabels");
+      return microvms.setLabels((await visibleByUid(uid)).uid, labels);
     },
     list: async (filter) => {
       need("list");

@@ -5,6 +5,7 @@ import { ERROR_CODES, FlintlockError, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
+import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
 import { AGENT_PORT } from "../ports/guest-sessions.ts";
@@ -63,6 +64,13 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     create: createMicroVM(parts),
     get: async (target) => resolve(target),
     getByUid: async (uid) => repository.get(parseUid(uid)),
+    setLabels: async (uid, labels) => {
+      const parsed = parseLabels(labels);
+      return repository.update(parseUid(uid), (vm) => {
+        if (vm.deletedAt === undefined) return { ...vm, spec: { ...vm.spec, labels: parsed } };
+        throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
+      });
+    },
     list: async (filter) => sorted([...repository.all()].filter(matches(filter))),
     delete: async (target) => markDeleted(resolve(target).uid),
     deleteByUid: async (uid) => markDeleted(repository.get(parseUid(uid)).uid),

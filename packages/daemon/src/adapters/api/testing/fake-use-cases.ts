@@ -121,6 +121,12 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     },
     get: async (target) => find(target),
     getByUid: async (uid) => byUid(uid),
+    setLabels: async (uid, labels) => {
+      const vm = byUid(uid);
+      const changed = { ...vm, spec: { ...vm.spec, labels }, version: vm.version + 1 };
+      records.set(uid, changed);
+      return changed;
+    },
     list: async ({ namespace, name, labels }) => {
       check();
       const wanted = Object.entries(labels);
