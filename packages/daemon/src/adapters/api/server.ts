@@ -20,6 +20,7 @@ import { sniff } from "./listen/sniff.ts";
 import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tls.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
+import { documentPages } from "./openapi/pages.ts";
 import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
@@ -82,8 +83,9 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
     ...(hasExecApi ? [guestExecService()] : []),
     ...(hasSshProxyApi ? [sshProxyService()] : []),
   ];
+  const routes = disambiguated(api.flatMap(routesOf));
   const surfaces = {
-    current: surfaceOf(api, { routes: disambiguated(api.flatMap(routesOf)), pages: options.pages ?? [] }),
+    current: surfaceOf(api, { routes, pages: [...(options.pages ?? []), ...documentPages(routes)] }),
     legacy: legacySurface(),
   } as const;
   const calls = createOpenCalls();
