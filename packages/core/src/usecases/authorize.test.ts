@@ -91,7 +91,6 @@ const CALLS = {
     create: ({ microvms }) => microvms.create(wireInput({ id: "new", namespace: "red" })),
     get: ({ microvms }) => microvms.get(target()),
     getByUid: ({ microvms }) => microvms.getByUid(red.uid),
-    setLabels: ({ microvms }) => microvms.setLabels(red.uid, { tier: "back" }),
     list: ({ microvms }) => microvms.list({ namespace: "", name: undefined, labels: {} }),
     delete: ({ microvms }) => microvms.delete(target()),
     setLabels: ({ microvms }) => microvms.setLabels(red.uid, { tier: "front" }),
