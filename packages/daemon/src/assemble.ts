@@ -139,7 +139,11 @@ const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<
     images,
     volumes: createVolumeStore(),
     directories: createVmDirectories(config.stateDir),
-    network: createNetworkManager({ bridge: config.bridgeName, allowedBridges: config.allowedBridges }),
+    network: createNetworkManager({
+      bridge: config.bridgeName,
+      allowedBridges: config.allowedBridges,
+      parent: config.parentInterface,
+    }),
     accelerator: async () => {
       const { accelerator, reason } = await qemu.accelerator(new AbortController().signal);
       return { name: accelerator, why: reason };

@@ -82,6 +82,8 @@ export interface NetworkInterface {
   readonly address: StaticAddress | undefined;
   /** Bridge to attach to instead of the daemon's */
   readonly bridge: string | undefined;
+  /** Served by the provider's user-mode network: this daemon has no link for it (docs/adr/0008) */
+  readonly isUserMode: boolean;
 }
 
 export interface StaticAddress {

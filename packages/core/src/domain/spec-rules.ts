@@ -271,6 +271,7 @@ const parseInterface = (input: InterfaceInput, deviceId: string, field: string):
     bridge: input.bridgeName
       ? parseHostInterface(input.bridgeName, `${field}.overrides.bridge_name`)
       : undefined,
+    isUserMode: false,
   };
 };
 

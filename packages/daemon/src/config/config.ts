@@ -31,6 +31,8 @@ export interface Config {
   readonly qemuBinary: string;
   readonly accelerator: "auto" | "kvm" | "tcg";
   readonly bridgeName: string | undefined;
+  /** The link that MACVTAP interfaces share */
+  readonly parentInterface: string | undefined;
   /** Bridges that a request may name besides `bridgeName` */
   readonly allowedBridges: readonly string[];
   /** `host[:port]` of registries that speak plain http */

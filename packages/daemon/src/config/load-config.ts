@@ -32,7 +32,6 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
   const settings = mergeSettings({ flag: flags, env: env.settings, file: file?.settings ?? new Map() });
   const { notices, ...listening } = listeningRules(settings, host);
   const text = (name: "auth-file" | "audit-log"): string | undefined => optionalPath(settings.get(name));
-  const bridge = settings.get("bridge-name");
   const config: Config = {
     socketPath: absolutePath(settings.get("socket") ?? defaultSocketPath(host), "socket"),
     ...listening,
@@ -48,8 +47,8 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
     defaultProvider: defaultProvider(settings),
     qemuBinary: settings.get("qemu-bin") || "qemu-system-x86_64",
     accelerator: settings.get("accelerator"),
-    bridgeName:
-      bridge === undefined || bridge === "" ? undefined : parseHostInterface(bridge, "--bridge-name"),
+    bridgeName: hostInterface(settings, "bridge-name"),
+    parentInterface: hostInterface(settings, "parent-iface"),
     allowedBridges: settings.get("allow-bridge").map((name) => parseHostInterface(name, "--allow-bridge")),
     insecureRegistries: settings.get("insecure-registry"),
     dockerConfigPath: dockerConfigPath(host),
@@ -73,6 +72,11 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
     ],
   };
   return { config: Object.freeze(config), settings };
+};
+
+const hostInterface = (settings: Settings, option: "bridge-name" | "parent-iface"): string | undefined => {
+  const name = settings.get(option);
+  return name === undefined || name === "" ? undefined : parseHostInterface(name, `--${option}`);
 };
 
 /** What this daemon can run; `spec-rules.ts` knows the names that others can. */

@@ -224,8 +224,7 @@ export const OPTIONS = {
     kind: "text",
     section: "network",
     placeholder: "NAME",
-    help: "host interface that macvtap devices sit on",
-    noEffect: "macvtap interfaces are not there yet",
+    help: "link that MACVTAP interfaces share",
   },
 
   "guest-images": {
