@@ -18,6 +18,7 @@ import { type Listener, listen } from "./listen/listener.ts";
 import { sniff } from "./listen/sniff.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
+import { alwaysReady, type Readiness } from "./readiness.ts";
 import type { BoundService } from "./service.ts";
 import { createHealth } from "./services/health.ts";
 import { hostService } from "./services/host.ts";
@@ -46,6 +47,10 @@ export interface ApiOptions {
   readonly interceptors?: readonly Interceptor[];
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
+  /** What health checks are told; ready as long as it serves when absent */
+  readonly readiness?: Readiness;
+  /** A listener can accept no more */
+  readonly onFailed?: (listener: string, error: Error) => void;
   readonly limits?: Partial<ApiLimits>;
   readonly log: Log;
 }
@@ -64,7 +69,11 @@ export interface ApiServer {
 export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const api = [v1alpha1Service(), microvmsService(), imagesService(), hostService()];
-  const health = createHealth(api.map(({ desc }) => desc.typeName));
+  const readiness = options.readiness ?? alwaysReady;
+  const health = createHealth(
+    api.map(({ desc }) => desc.typeName),
+    readiness,
+  );
   const described = [...api, health.service];
   const surface: Surface = {
     services: [...described, ...reflectionServices(described)],
@@ -123,7 +132,7 @@ type Context = ApiOptions & {
 const openListener = async (
   { name, where, protocol, authenticate }: ApiListener,
   { services, routes, pages }: Surface,
-  { useCases, interceptors = [], limits, calls, log }: Context,
+  { useCases, interceptors = [], onFailed = () => undefined, limits, calls, log }: Context,
 ): Promise<OpenListener> => {
   const door = createDoor({ name, authenticate, interceptors, useCases, calls });
   const grpc = createGrpcServer(services, limits, { door, log });
@@ -136,8 +145,10 @@ const openListener = async (
   try {
     const listener =
       where.kind === "unix"
-        ? await listenUnix(where.path, limits.maxConnections, accept)
-        : await listen({ kind: "tcp", ...parseTcpAddress(where.address) }, limits.maxConnections, accept);
+        ? await listenUnix(where.path, limits.maxConnections, accept, (error) => onFailed(name, error))
+        : await listen({ kind: "tcp", ...parseTcpAddress(where.address) }, limits.maxConnections, accept, {
+            onFailed: (error) => onFailed(name, error),
+          });
     return { name, listener, grpc, http };
   } catch (error) {
     http.close();
