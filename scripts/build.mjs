@@ -1,4 +1,5 @@
 /** Bundles the two programs with esbuild; `npm ci` runs it through the `prepare` script. Well under a second. */
+import { spawnSync } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { build } from "esbuild";
 
@@ -13,6 +14,12 @@ const common = {
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
+};
+
+/** Outside of a clone, the program says that it does not know. The commit's date keeps builds of it alike. */
+const git = (format) => {
+  const { status, stdout } = spawnSync("git", ["log", "-1", `--format=${format}`], { encoding: "utf8" });
+  return JSON.stringify(status === 0 ? stdout.trim() : "undefined");
 };
 
 for (const name of ["cli", "daemon"]) {
@@ -33,6 +40,7 @@ await Promise.all([
       "disk-worker": "packages/daemon/src/adapters/images/disk/worker.ts",
     },
     outdir: "packages/daemon/dist",
+    define: { FLINTLOCK_COMMIT: git("%h"), FLINTLOCK_BUILD_DATE: git("%cI") },
     // Finds its prebuilt binary beside itself.
     external: ["classic-level"],
   }),
