@@ -1,5 +1,5 @@
 /** Bundles the two programs with esbuild; `npm ci` runs it through the `prepare` script. Well under a second. */
-import { spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { build } from "esbuild";
 
@@ -16,10 +16,20 @@ const common = {
   },
 };
 
-/** Outside of a clone, the program says that it does not know. The commit's date keeps builds of it alike. */
-const git = (format) => {
-  const { status, stdout } = spawnSync("git", ["log", "-1", `--format=${format}`], { encoding: "utf8" });
-  return JSON.stringify(status === 0 ? stdout.trim() : "undefined");
+/** Undefined outside of a git checkout. */
+const git = (...args) => {
+  try {
+    return execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return undefined;
+  }
+};
+
+/** A build that is to be the same tomorrow says when it was: reproducible-builds.org/specs/source-date-epoch. */
+const buildDate = () => {
+  const epoch = process.env["SOURCE_DATE_EPOCH"];
+  const date = /^\d{1,11}$/.test(epoch ?? "") ? new Date(Number(epoch) * 1000) : new Date();
+  return date.toISOString().replace(/\.\d+/, "");
 };
 
 for (const name of ["cli", "daemon"]) {
@@ -40,7 +50,10 @@ await Promise.all([
       "disk-worker": "packages/daemon/src/adapters/images/disk/worker.ts",
     },
     outdir: "packages/daemon/dist",
-    define: { FLINTLOCK_COMMIT: git("%h"), FLINTLOCK_BUILD_DATE: git("%cI") },
+    define: {
+      FLINTLOCK_BUILD_DATE: JSON.stringify(buildDate()),
+      FLINTLOCK_COMMIT: JSON.stringify(git("rev-parse", "HEAD")) ?? "undefined",
+    },
     // Finds its prebuilt binary beside itself.
     external: ["classic-level"],
   }),

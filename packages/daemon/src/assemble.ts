@@ -12,8 +12,10 @@ import {
   type ImageStore,
   imageUseCases,
   type Log,
+  MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
+  noQuotas,
   type Ports,
   PROBE_NAMESPACE,
   type Provider,
@@ -25,7 +27,7 @@ import {
   type VolumeStore,
 } from "@flintlock/core";
 import { FakeHost, FakeImages, SimulatedProvider } from "@flintlock/core/testing";
-import { attach } from "./adapters/guest/agent.ts";
+import { attach, exec } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -41,7 +43,7 @@ import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
 import type { Config } from "./config/config.ts";
 import type { Lifetime } from "./lifetime.ts";
-import { VERSION } from "./version.ts";
+import { BUILD_DATE, COMMIT, VERSION } from "./version.ts";
 
 /** Is never there: it is the reading that counts. */
 const READINESS_KEY = "readiness";
@@ -88,15 +90,16 @@ export const assemble = async (config: Config, log: Log, life: Lifetime): Promis
     ids: ulidSource(),
     hostPorts,
     limits: {
-      maxVcpu: 64,
+      maxVcpu: MICROVM_FIELDS.vcpu.max,
       maxMemoryMib: config.maxMemoryMib,
       providers: [config.defaultProvider],
       bundledKernel: BUNDLED_KERNEL,
       bundledRoot: BUNDLED_ROOT,
     },
     hasUniqueNames: config.hasUniqueNames,
+    quotas: noQuotas,
     poke: (uid) => reconciler?.poke(uid),
-    sessions: { attach },
+    sessions: { attach, exec },
     logs: logReader,
   });
   if (reconciler !== undefined) {
@@ -204,6 +207,8 @@ const simulatedHost = (): Host => {
 
 const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   version: VERSION,
+  buildDate: BUILD_DATE,
+  commitHash: COMMIT,
   stateDir: config.stateDir,
   pid: process.pid,
   providers: [...host.providers.keys()],

@@ -98,6 +98,8 @@ const openApi = async (config: Config, { log, life, useCases }: Serving): Promis
     pages: healthPages(readiness),
     readiness,
     onFailed: (listener, error) => life.fail(`listener ${listener}`, error),
+    hasExecApi: config.hasExecApi,
+    hasSshProxyApi: config.hasSshProxyApi,
     log: log.child({ component: "api" }),
   });
   life.add("api", server, (it) => it.close(DRAIN_MS));

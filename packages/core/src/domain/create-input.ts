@@ -19,14 +19,26 @@ export interface CreateInput {
   /** Empty = the daemon's default */
   readonly provider: string;
   readonly allowGuestAgent: boolean;
+  /** Refuse a name that is in use; otherwise the daemon's setting says */
+  readonly needsUniqueName?: boolean;
+  readonly cpuConfig?: CpuConfigInput | undefined;
+  /** Chosen by the client; empty or absent: none */
+  readonly requestId?: string;
   /** Absent on the v1alpha1 contract */
   readonly extension: ExtensionInput | undefined;
+}
+
+export interface CpuConfigInput {
+  readonly featuresToEnable: readonly string[];
+  readonly kvmCapabilitiesToDisable: readonly string[];
 }
 
 export interface KernelInput {
   readonly image: string;
   readonly filename: string;
   readonly cmdline: Readonly<Record<string, string>>;
+  /** Instead of `cmdline`: all of it, as one text; empty = absent */
+  readonly wholeCmdline?: string;
   readonly addNetworkConfig: boolean;
 }
 

@@ -14,6 +14,8 @@ export interface MicroVM {
   readonly namespace: string;
   readonly spec: MicroVMSpec;
   readonly status: MicroVMStatus;
+  /** Name of the caller who asked for it; empty in records that were made before it was kept */
+  readonly createdBy: string;
   readonly createdAt: UnixMs;
   readonly updatedAt: UnixMs;
   /** The wish to delete; set once, never cleared */
@@ -37,6 +39,7 @@ export interface MicroVMSpec {
   /** Values base64, as on the wire */
   readonly metadata: Readonly<Record<string, string>>;
   readonly allowGuestAgent: boolean;
+  readonly cpuConfig?: CpuConfig | undefined;
   readonly process: ProcessOverride;
   readonly ports: readonly PortPublication[];
   /** Which comes first when the image offers both an init system and a command */
@@ -45,6 +48,12 @@ export interface MicroVMSpec {
   readonly pull: "missing" | "always" | "never";
   /** What happens when the guest ends by itself */
   readonly restart: "no" | "always";
+}
+
+/** As asked; names and numbers are the provider's. */
+export interface CpuConfig {
+  readonly featuresToEnable: readonly string[];
+  readonly kvmCapabilitiesToDisable: readonly string[];
 }
 
 export interface BootFile {
@@ -56,6 +65,11 @@ export interface BootFile {
 export interface Kernel extends BootFile {
   /** Added after the provider's defaults, in this order; a later key wins; empty value = bare key */
   readonly cmdline: Readonly<Record<string, string>>;
+  /**
+   * The whole command line to the letter, in place of the provider's defaults; `cmdline` is then what is read in it.
+   * Absent = the defaults and `cmdline` (ADR 0009)
+   */
+  readonly wholeCmdline?: string | undefined;
   readonly addNetworkConfig: boolean;
 }
 

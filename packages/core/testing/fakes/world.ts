@@ -6,6 +6,8 @@ import {
   type MicroVM,
   type MicroVMState,
   microvmUseCases,
+  noQuotas,
+  type Quotas,
   Reconciler,
   Repository,
   type SpecLimits,
@@ -35,6 +37,8 @@ export class World {
   readonly images = new FakeImages();
   readonly provider = new SimulatedProvider(this.clock);
   readonly ids = new SeqIds();
+  /** To be set before a daemon starts */
+  quotas: Quotas = noQuotas;
 
   /** A daemon starts on this host. Close its reconciler before the next one. */
   async daemon() {
@@ -56,6 +60,7 @@ export class World {
       hostPorts: this.host,
       limits: SIMULATED_LIMITS,
       hasUniqueNames: false,
+      quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
       sessions: noSessions,
       logs: noLogs,
@@ -67,6 +72,7 @@ export class World {
 
 const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
+  exec: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {
