@@ -93,6 +93,7 @@ const CALLS = {
     getByUid: ({ microvms }) => microvms.getByUid(red.uid),
     list: ({ microvms }) => microvms.list({ namespace: "", name: undefined, labels: {} }),
     delete: ({ microvms }) => microvms.delete(target()),
+    setLabels: ({ microvms }) => microvms.setLabels(red.uid, { tier: "front" }),
     deleteByUid: ({ microvms }) => microvms.deleteByUid(red.uid),
     watch: ({ microvms }) => microvms.watch(target(), signal),
     attach: ({ microvms }) => microvms.attach(target(), undefined, signal),

@@ -20,6 +20,7 @@ import { sniff } from "./listen/sniff.ts";
 import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tls.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
+import { documentPages } from "./openapi/pages.ts";
 import { alwaysReady, type Readiness } from "./readiness.ts";
 import type { BoundService } from "./service.ts";
 import { guestExecService } from "./services/guest-exec.ts";
@@ -93,10 +94,11 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
     readiness,
   );
   const described = [...api, health.service];
+  const routes = disambiguated(api.flatMap(routesOf));
   const surface: Surface = {
     services: [...described, ...reflectionServices(described)],
-    routes: disambiguated(api.flatMap(routesOf)),
-    pages: options.pages ?? [],
+    routes,
+    pages: [...(options.pages ?? []), ...documentPages(routes)],
   };
   const calls = createOpenCalls();
   const open = await openAll(options.listeners, (listener) =>
