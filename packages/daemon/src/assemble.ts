@@ -12,6 +12,7 @@ import {
   type ImageStore,
   imageUseCases,
   type Log,
+  MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
   noQuotas,
@@ -39,7 +40,7 @@ import { ulidSource } from "./adapters/time/ulid-source.ts";
 import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";
 import { VERSION } from "./version.ts";
 
@@ -80,7 +81,7 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
     ids: ulidSource(),
     hostPorts,
     limits: {
-      maxVcpu: 64,
+      maxVcpu: MICROVM_FIELDS.vcpu.max,
       maxMemoryMib: config.maxMemoryMib,
       providers: [config.defaultProvider],
       bundledKernel: BUNDLED_KERNEL,
@@ -141,7 +142,11 @@ const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<
     images,
     volumes: createVolumeStore(),
     directories: createVmDirectories(config.stateDir),
-    network: createNetworkManager({ bridge: config.bridgeName, allowedBridges: config.allowedBridges }),
+    network: createNetworkManager({
+      bridge: config.bridgeName,
+      allowedBridges: config.allowedBridges,
+      parent: config.parentInterface,
+    }),
     accelerator: async () => {
       const { accelerator, reason } = await qemu.accelerator(new AbortController().signal);
       return { name: accelerator, why: reason };

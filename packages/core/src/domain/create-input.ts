@@ -19,8 +19,16 @@ export interface CreateInput {
   /** Empty = the daemon's default */
   readonly provider: string;
   readonly allowGuestAgent: boolean;
+  readonly cpuConfig?: CpuConfigInput | undefined;
+  /** Chosen by the client; empty or absent: none */
+  readonly requestId?: string;
   /** Absent on the v1alpha1 contract */
   readonly extension: ExtensionInput | undefined;
+}
+
+export interface CpuConfigInput {
+  readonly featuresToEnable: readonly string[];
+  readonly kvmCapabilitiesToDisable: readonly string[];
 }
 
 export interface KernelInput {

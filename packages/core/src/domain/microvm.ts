@@ -39,6 +39,7 @@ export interface MicroVMSpec {
   /** Values base64, as on the wire */
   readonly metadata: Readonly<Record<string, string>>;
   readonly allowGuestAgent: boolean;
+  readonly cpuConfig?: CpuConfig | undefined;
   readonly process: ProcessOverride;
   readonly ports: readonly PortPublication[];
   /** Which comes first when the image offers both an init system and a command */
@@ -47,6 +48,12 @@ export interface MicroVMSpec {
   readonly pull: "missing" | "always" | "never";
   /** What happens when the guest ends by itself */
   readonly restart: "no" | "always";
+}
+
+/** As asked; names and numbers are the provider's. */
+export interface CpuConfig {
+  readonly featuresToEnable: readonly string[];
+  readonly kvmCapabilitiesToDisable: readonly string[];
 }
 
 export interface BootFile {
@@ -84,6 +91,8 @@ export interface NetworkInterface {
   readonly address: StaticAddress | undefined;
   /** Bridge to attach to instead of the daemon's */
   readonly bridge: string | undefined;
+  /** Served by the provider's user-mode network: this daemon has no link for it (docs/adr/0008) */
+  readonly isUserMode: boolean;
 }
 
 export interface StaticAddress {

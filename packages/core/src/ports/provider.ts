@@ -36,8 +36,13 @@ export interface MachineDisk extends Disk {
 export interface MachineInterface {
   readonly deviceId: string;
   readonly mac: string;
-  /** Host TAP device; undefined = the provider's user-mode network */
-  readonly hostDevice: string | undefined;
+  /** Undefined = the provider's user-mode network */
+  readonly hostDevice: HostDevice | undefined;
+}
+
+export interface HostDevice {
+  readonly name: string;
+  readonly kind: "tap" | "macvtap";
 }
 
 /** All a VMM needs, as host paths and numbers; made by `machineOf`, pure. */

@@ -3,7 +3,7 @@ import type { GuestConfig, GuestInterface, GuestMount, GuestProcess } from "../d
 import type { ImageConfig } from "../domain/image.ts";
 import type { MicroVM, NetworkInterface, Volume } from "../domain/microvm.ts";
 import { deriveMac } from "../domain/names.ts";
-import type { Machine, MachineDisk, MachineInterface } from "../ports/provider.ts";
+import type { HostDevice, Machine, MachineDisk, MachineInterface } from "../ports/provider.ts";
 
 export interface MachineParts {
   readonly directory: string;
@@ -14,7 +14,7 @@ export interface MachineParts {
   /** In the order of `volumesOf` */
   readonly disks: readonly MachineDisk[];
   /** By device id */
-  readonly hostDevices: Readonly<Record<string, string>>;
+  readonly hostDevices: Readonly<Record<string, HostDevice>>;
   /** Of the root volume */
   readonly rootConfig: ImageConfig | undefined;
 }

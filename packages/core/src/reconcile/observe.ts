@@ -1,6 +1,6 @@
 /** Asks the host what exists of one microVM. Nothing is remembered from one call to the next. */
 import type { MicroVM } from "../domain/microvm.ts";
-import { imagesOf } from "../domain/spec-parts.ts";
+import { imagesOf, linkedInterfaces } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 import type { Observed, ObservedMachine } from "./plan.ts";
 import type { Ports } from "./ports.ts";
@@ -8,7 +8,7 @@ import { providerOf } from "./ports.ts";
 
 export const observe = async (vm: MicroVM, ports: Ports): Promise<Observed> => {
   const directory = ports.directories.path(vm);
-  const deviceIds = vm.spec.interfaces.map(({ deviceId }) => deviceId);
+  const deviceIds = linkedInterfaces(vm.spec).map(({ deviceId }) => deviceId);
   const hasDirectory = await ports.directories.exists(vm);
   const [machine, images, volumes, interfaces] = await Promise.all([
     hasDirectory ? observeMachine(vm, directory, ports) : { state: "absent" as const },

@@ -15,7 +15,7 @@
  * "settled"; the order of what was observed does not matter.
  */
 import type { GuestExit, MicroVM } from "../domain/microvm.ts";
-import { imagesOf, volumesOf } from "../domain/spec-parts.ts";
+import { imagesOf, linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 
 /** Step name and what it needs. Steps are data: they log, compare and serialise. */
@@ -77,7 +77,7 @@ const release = (vm: MicroVM, observed: Observed): Plan | undefined => {
   if (observed.machine.state === "booting" || observed.machine.state === "ready") {
     return step({ kind: "stopMachine" });
   }
-  const device = vm.spec.interfaces.find(({ deviceId }) => observed.interfaces.has(deviceId));
+  const device = linkedInterfaces(vm.spec).find(({ deviceId }) => observed.interfaces.has(deviceId));
   if (device !== undefined) return step({ kind: "removeInterface", deviceId: device.deviceId });
   if (observed.hasDirectory) return step({ kind: "removeDirectory" });
   return undefined;
@@ -98,7 +98,7 @@ const run = (vm: MicroVM, observed: Observed): Plan => {
   if (image !== undefined) return step({ kind: "pullImage", image });
   const volume = volumesOf(vm.spec).find(({ id }) => !observed.volumes.has(id));
   if (volume !== undefined) return step({ kind: "prepareVolume", volumeId: volume.id });
-  const device = vm.spec.interfaces.find(({ deviceId }) => !observed.interfaces.has(deviceId));
+  const device = linkedInterfaces(vm.spec).find(({ deviceId }) => !observed.interfaces.has(deviceId));
   if (device !== undefined) return step({ kind: "ensureInterface", deviceId: device.deviceId });
   return step({ kind: "bootMachine" });
 };

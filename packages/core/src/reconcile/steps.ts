@@ -6,7 +6,7 @@
 
 import { FlintlockError, notFound } from "../domain/errors.ts";
 import type { MicroVM, MicroVMStatus } from "../domain/microvm.ts";
-import { volumesOf } from "../domain/spec-parts.ts";
+import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 import type { Machine, Provider } from "../ports/provider.ts";
 import type { Step, StepKind } from "./plan.ts";
@@ -99,14 +99,16 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
 
   async removeDirectory(vm, _step, signal) {
     // An interface that was being made when its step failed may be too unfinished to be observed.
-    for (const { deviceId } of vm.spec.interfaces) await ports.network.remove(vm.uid, deviceId, signal);
+    for (const { deviceId } of linkedInterfaces(vm.spec))
+      await ports.network.remove(vm.uid, deviceId, signal);
     await ports.directories.remove(vm);
     return { volumes: {} };
   },
 
   async forget(vm, _step, signal) {
     // An interface that was being made when a daemon died may be too unfinished to be observed.
-    for (const { deviceId } of vm.spec.interfaces) await ports.network.remove(vm.uid, deviceId, signal);
+    for (const { deviceId } of linkedInterfaces(vm.spec))
+      await ports.network.remove(vm.uid, deviceId, signal);
     await ports.repository.remove(vm.uid);
     return {};
   },

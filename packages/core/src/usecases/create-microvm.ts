@@ -2,14 +2,17 @@
 import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
-import type { MicroVM, MicroVMSpec, PortPublication } from "../domain/microvm.ts";
-import { DEFAULT_NAMESPACE, generatedName, parseName } from "../domain/names.ts";
+import type { MicroVM, MicroVMSpec, NetworkInterface, PortPublication } from "../domain/microvm.ts";
+import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
+import { generatedName, parseName } from "../domain/names.ts";
 import type { Quotas } from "../domain/quota.ts";
 import type { SpecLimits } from "../domain/spec-rules.ts";
 import { parseSpec } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
+import { parseAll } from "../domain/violations.ts";
 import type { HostPorts } from "../ports/host-ports.ts";
 import type { IdSource } from "../ports/id-source.ts";
+import type { NetworkManager } from "../ports/network-manager.ts";
 import type { Capability, Provider } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
 import { checkQuotas } from "./quota-check.ts";
@@ -30,11 +33,17 @@ export const createMicroVM =
   async (input: CreateInput, caller?: Caller): Promise<MicroVM> => {
     const { repository, clock } = parts.ports;
     const uid = parts.ids.uid();
-    const namespace = parseName(input.namespace || DEFAULT_NAMESPACE, "namespace");
-    const id = input.id === "" ? generatedName(uid) : parseName(input.id, "id");
-    const parsed = parseSpec(input, parts.limits);
-    checkCapabilities(parsed, parts.ports.providers.get(parsed.provider));
-    const spec = { ...parsed, ports: await choosePorts(parsed.ports, parts.hostPorts) };
+    const { namespace, id, parsed } = parseAll({
+      namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
+      id: () => (input.id === "" ? generatedName(uid) : parseName(input.id, "id")),
+      parsed: () => parseSpec(input, parts.limits),
+    });
+    const provider = parts.ports.providers.get(parsed.provider);
+    const interfaces = parsed.interfaces.map((iface, index) =>
+      withLink(iface, index, parts.ports.network, provider),
+    );
+    checkCapabilities({ ...parsed, interfaces }, provider);
+    const spec = { ...parsed, interfaces, ports: await choosePorts(parsed.ports, parts.hostPorts) };
     // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
     if ((input.extension !== undefined || parts.hasUniqueNames) && repository.isNameTaken(namespace, id)) {
       throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
@@ -79,6 +88,36 @@ const NEW_STATUS: MicroVM["status"] = {
   timings: {},
 };
 
+/**
+ * An interface that no bridge or parent of this daemon serves gets the user-mode network, where the provider has one: a
+ * client of upstream always sends an interface, and a host without a network set up shall still run its VMs.
+ * COMPAT: the words of the refusals are upstream's.
+ */
+const withLink = (
+  iface: NetworkInterface,
+  index: number,
+  network: NetworkManager,
+  provider: Provider | undefined,
+): NetworkInterface => {
+  if (network.serves(iface)) return iface;
+  const field = `interfaces[${index}].${iface.address === undefined ? "type" : "address"}`;
+  if (iface.address === undefined && provider?.traits.capabilities.has("user-network") === true) {
+    return { ...iface, isUserMode: true };
+  }
+  const what = iface.type === "macvtap" ? "macvtap interfaces" : "attaching a TAP interface";
+  throw new FlintlockError(
+    "failed_precondition",
+    `${field}: a parent network device name is required for ${what}`,
+    {
+      detail: { field },
+      hint:
+        iface.type === "macvtap"
+          ? "start the daemon with --parent-iface, or leave out the address for the user-mode network"
+          : "start the daemon with --bridge-name, or leave out the address for the user-mode network",
+    },
+  );
+};
+
 /** COMPAT: the words are upstream's. */
 const checkCapabilities = (spec: MicroVMSpec, provider: Provider | undefined): void => {
   if (provider === undefined) {
@@ -90,7 +129,7 @@ const checkCapabilities = (spec: MicroVMSpec, provider: Provider | undefined): v
       detail: { field, provider: spec.provider },
     });
   };
-  const macvtap = spec.interfaces.findIndex(({ type }) => type === "macvtap");
+  const macvtap = spec.interfaces.findIndex(({ type, isUserMode }) => type === "macvtap" && !isUserMode);
   if (macvtap >= 0) need("macvtap", `interfaces[${macvtap}].type`, "macvtap network interfaces");
   const virtiofs = spec.additionalVolumes.findIndex(({ source }) => source.kind === "virtiofs");
   if (virtiofs >= 0) need("virtiofs", `additional_volumes[${virtiofs}].source`, "virtiofs");

@@ -18,7 +18,7 @@ const machine: Machine = {
   ],
   interfaces: [
     { deviceId: "eth0", mac: "02:00:00:00:00:01", hostDevice: undefined },
-    { deviceId: "eth1", mac: "02:00:00:00:00:02", hostDevice: "fltapabcdefghij" },
+    { deviceId: "eth1", mac: "02:00:00:00:00:02", hostDevice: { name: "fltapabcdefghij", kind: "tap" } },
   ],
   ports: [{ hostIp: "127.0.0.1", hostPort: 8080, guestPort: 80, protocol: "tcp" }],
   guest: undefined,

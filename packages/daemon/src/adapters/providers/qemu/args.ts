@@ -30,6 +30,8 @@ const MMIO_SLOTS = 24;
 const PCI_SLOTS = 28;
 /** Random numbers and the serial channels */
 const OWN_DEVICES = 2;
+/** After stdin, stdout and stderr */
+const FIRST_DESCRIPTOR = 3;
 /** VIRTIO_BLK_ID_BYTES */
 const MAX_SERIAL_BYTES = 20;
 /** TCG's code cache defaults to a gigabyte or more of host memory; nothing is lost with these */
@@ -166,6 +168,10 @@ const serialOf = (volumeId: string): string =>
     ? volumeId
     : createHash("sha256").update(volumeId).digest("hex").slice(0, MAX_SERIAL_BYTES);
 
+/** QEMU inherits the descriptors of these, in this order, from `FIRST_DESCRIPTOR` on. */
+export const macvtapDevices = ({ interfaces }: Pick<Machine, "interfaces">): readonly string[] =>
+  interfaces.flatMap(({ hostDevice }) => (hostDevice?.kind === "macvtap" ? [hostDevice.name] : []));
+
 const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly string[] => {
   const publisher = interfaces.findIndex((iface) => iface.hostDevice === undefined);
   if (ports.length > 0 && publisher === -1) {
@@ -173,6 +179,7 @@ const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly s
       hint: "A guest on a bridge is reached at its own address.",
     });
   }
+  const macvtaps = macvtapDevices({ interfaces });
   return interfaces.flatMap((iface, index) => {
     const published = index === publisher ? ports : [];
     const device = {
@@ -181,15 +188,22 @@ const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly s
       mac: iface.mac,
       ...(driver.endsWith("-pci") && { romfile: "" }),
     };
-    return ["-netdev", json(netdev(iface, index, published)), "-device", json(device)];
+    const descriptor = FIRST_DESCRIPTOR + macvtaps.indexOf(iface.hostDevice?.name ?? "");
+    return ["-netdev", json(netdev(iface, index, published, descriptor)), "-device", json(device)];
   });
 };
 
-const netdev = (iface: MachineInterface, index: number, published: readonly PortPublication[]): object => {
+const netdev = (
+  iface: MachineInterface,
+  index: number,
+  published: readonly PortPublication[],
+  descriptor: number,
+): object => {
   const id = `net${index}`;
-  if (iface.hostDevice !== undefined) {
-    return { type: "tap", id, ifname: iface.hostDevice, script: "no", downscript: "no" };
+  if (iface.hostDevice?.kind === "tap") {
+    return { type: "tap", id, ifname: iface.hostDevice.name, script: "no", downscript: "no" };
   }
+  if (iface.hostDevice !== undefined) return { type: "tap", id, fd: String(descriptor) };
   const hostfwd = published.map((each, place) => ({ str: forwardRule(each, place) }));
   // A network each: two interfaces in one subnet would confuse the guest's routes.
   return {
