@@ -15,10 +15,10 @@ import {
   MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
-  noQuotas,
   PROBE_NAMESPACE,
   type Provider,
   type ProviderName,
+  type Quotas,
   Reconciler,
   Repository,
   type UseCases,
@@ -55,7 +55,11 @@ interface Host {
 }
 
 /** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
-export const assemble = async (config: Config, log: Log, stack: DisposeStack): Promise<UseCases> => {
+export const assemble = async (
+  { config, quotas }: { readonly config: Config; readonly quotas: Quotas },
+  log: Log,
+  stack: DisposeStack,
+): Promise<UseCases> => {
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   // Simulated and real VMs must never meet in one store: each kind of daemon would take the other's for lost.
   const isSimulated = config.defaultProvider === "simulated";
@@ -88,7 +92,7 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
       bundledRoot: BUNDLED_ROOT,
     },
     hasUniqueNames: config.hasUniqueNames,
-    quotas: noQuotas,
+    quotas,
     poke: (uid) => reconciler.poke(uid),
     sessions: { attach },
     logs: logReader,

@@ -6,7 +6,10 @@
 import { once } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { FlintlockError, type Log, toFlintlockError } from "@flintlock/core";
+import { type Access, openAccess } from "./access.ts";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
+import { readCredentialsFile } from "./adapters/api/auth/credentials-file.ts";
+import { readCertificates } from "./adapters/api/listen/certificate-files.ts";
 import { type ApiListener, serveApi } from "./adapters/api/server.ts";
 import { pinoLog } from "./adapters/logs/pino-log.ts";
 import { assemble } from "./assemble.ts";
@@ -15,7 +18,7 @@ import { parseCommandLine } from "./config/command-line.ts";
 import type { Config } from "./config/config.ts";
 import { configHost } from "./config/config-host.ts";
 import { helpText } from "./config/help.ts";
-import { loadConfig } from "./config/load-config.ts";
+import { type LoadedConfig, loadConfig } from "./config/load-config.ts";
 import { DisposeStack } from "./dispose-stack.ts";
 import { VERSION, versionText } from "./version.ts";
 
@@ -36,7 +39,7 @@ const main = async (args: readonly string[]): Promise<number> => {
       await serve(loadConfig(settings, configHost()).config);
       return 0;
     case "config check":
-      process.stdout.write(checkText(loadConfig(settings, configHost())));
+      await check(loadConfig(settings, configHost()));
       return 0;
     case "version":
       process.stdout.write(versionText(asks.has("short") ? "short" : asks.has("long") ? "long" : "line"));
@@ -48,22 +51,34 @@ const main = async (args: readonly string[]): Promise<number> => {
   }
 };
 
+/** @throws FlintlockError `invalid_spec` – a file that is named in it cannot be used either */
+const check = async (loaded: LoadedConfig): Promise<void> => {
+  const { authFile, tls } = loaded.config;
+  if (authFile !== undefined) await readCredentialsFile(authFile);
+  if (tls !== undefined) await readCertificates(tls, new Date());
+  process.stdout.write(checkText(loaded));
+};
+
 const serve = async (config: Config): Promise<void> => {
   // Debian keeps mke2fs and ip in sbin, which an ordinary user's PATH lacks.
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   // Everything we make is its owner's alone, whatever the shell we were started from says.
   process.umask(0o077);
-  refuseWhatIsNotThere(config);
   const log = pinoLog(config.logLevel);
   sayNotices(config, log);
   await using stack = new DisposeStack();
-  const useCases = await assemble(config, log, stack);
+  const access = await openAccess(config, log, stack);
+  const useCases = await assemble({ config, quotas: access.quotas }, log, stack);
   const server = await serveApi({
-    useCases: () => useCases,
-    listeners: listenersOf(config),
+    useCases: access.limited(useCases),
+    listeners: listenersOf(config, access),
+    interceptors: access.interceptors,
     log: log.child({ component: "api" }),
   });
   stack.add("api", server, (it) => it.close(DRAIN_MS));
+  const reload = (): void => void Promise.all([access.reload(), server.reloadCertificates()]);
+  process.on("SIGHUP", reload);
+  stack.add("reload", reload, async (it) => void process.off("SIGHUP", it));
   log.info("flintlockd serves", {
     version: VERSION,
     pid: process.pid,
@@ -74,24 +89,20 @@ const serve = async (config: Config): Promise<void> => {
   log.info("stopping; microVMs keep running", { signal });
 };
 
-/** Options that protect must not be taken and ignored: whoever builds the part takes its line out. */
-const refuseWhatIsNotThere = ({ tls, authFile, basicAuthToken }: Config): void => {
-  const asked = { "tls-cert": tls, "auth-file": authFile, "basic-auth-token": basicAuthToken };
-  for (const [option, value] of Object.entries(asked)) {
-    if (value !== undefined) throw new FlintlockError("unsupported", `--${option} is not there yet`);
-  }
-};
-
 const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
   if (configFile !== undefined) log.info("configuration read", { path: configFile });
   for (const { level, option, text } of notices) log[level](text, { option });
 };
 
-const listenersOf = ({ socketPath, grpcEndpoint, httpEndpoint }: Config): readonly ApiListener[] => {
-  const tcp = (name: "grpc" | "http", address: string | undefined): readonly ApiListener[] =>
-    address === undefined
-      ? []
-      : [{ name, where: { kind: "tcp", address }, protocol: name, authenticate: trustEveryone }];
+const listenersOf = (
+  { socketPath, grpcEndpoint, httpEndpoint, tls }: Config,
+  access: Access,
+): readonly ApiListener[] => {
+  const tcp = (name: "grpc" | "http", address: string | undefined): readonly ApiListener[] => {
+    if (address === undefined) return [];
+    const authenticate = access.authenticator(name);
+    return [{ name, where: { kind: "tcp", address, tls }, protocol: name, authenticate }];
+  };
   return [
     { name: "unix", where: { kind: "unix", path: socketPath }, protocol: "any", authenticate: trustEveryone },
     ...tcp("grpc", grpcEndpoint),

@@ -9,8 +9,7 @@ export interface AccessRules {
    * COMPAT: upstream's behaviour.
    */
   readonly isOpen: boolean;
-  /** Of callers that `limitsOf` does not have; undefined = no bounds */
-  readonly defaultLimits: CallerLimits;
+  /** By name; a caller that is not in it has no bounds */
   readonly limitsOf: ReadonlyMap<string, CallerLimits>;
   readonly quotas: ReadonlyMap<string, Quota>;
   /** Wrong credentials from one address */

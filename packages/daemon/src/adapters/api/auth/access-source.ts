@@ -1,5 +1,5 @@
 /** The rules of who may call, as they are now: from the configuration, and from a file that may change. */
-import { type Log, NO_QUOTA, toFlintlockError } from "@flintlock/core";
+import { type Log, toFlintlockError } from "@flintlock/core";
 import { watchFiles } from "../watch-files.ts";
 import { type AccessRules, BASIC_AUTH_CALLER, DEFAULT_FAILURES, type TokenEntry } from "./access-rules.ts";
 import { type CredentialsFile, readCredentialsFile } from "./credentials-file.ts";
@@ -69,7 +69,6 @@ export const openAccessSource = async (options: AccessSourceOptions): Promise<Ac
 
 const NO_FILE = {
   certificates: [],
-  defaultLimits: { rate: undefined, quota: NO_QUOTA },
   limitsOf: new Map(),
   quotas: new Map(),
   failures: DEFAULT_FAILURES,

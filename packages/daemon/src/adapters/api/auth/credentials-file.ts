@@ -73,8 +73,8 @@ const parseYaml = (text: string): unknown => {
 const parse = async (path: string, value: unknown): Promise<CredentialsFile> => {
   const fields = fieldsOf(value, "", ["tokens", "certificates", "limits", "failures", "namespaces"]);
   const names = new Set<string>(RESERVED);
-  const limitsOf = new Map<string, CallerLimits>();
   const defaultLimits = limitsAt(fields, "limits", undefined);
+  const limitsOf = new Map<string, CallerLimits>([[BASIC_AUTH_CALLER.name, defaultLimits]]);
   const callerIn = (entry: Fields): Caller => {
     const caller = parseCaller(entry, names);
     limitsOf.set(caller.name, limitsAt(entry, "limits", defaultLimits));
@@ -111,7 +111,6 @@ const parse = async (path: string, value: unknown): Promise<CredentialsFile> => 
     rules: {
       tokens,
       certificates,
-      defaultLimits,
       limitsOf,
       quotas: quotasAt(fields),
       failures: failures ?? DEFAULT_FAILURES,

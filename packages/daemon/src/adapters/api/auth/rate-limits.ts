@@ -1,7 +1,7 @@
 /** How often one may ask: callers by name, and addresses that send wrong credentials. */
-import { type Caller, FlintlockError, LOCAL_CALLER, toFlintlockError } from "@flintlock/core";
+import { FlintlockError, toFlintlockError } from "@flintlock/core";
 import type { CallInfo, Interceptor } from "../interceptor.ts";
-import { type AccessRules, ANONYMOUS, NOBODY } from "./access-rules.ts";
+import type { AccessRules } from "./access-rules.ts";
 import type { Authenticator, Credentials } from "./authenticator.ts";
 import { addressKey } from "./peer-address.ts";
 import { createTokenBuckets } from "./token-buckets.ts";
@@ -22,33 +22,26 @@ export const limitCallers = (
 ): Interceptor => {
   const buckets = createTokenBuckets(MAX_KEYS);
   return (info) => {
-    const { caller } = info;
-    const { limitsOf, defaultLimits } = rules();
-    const { rate } = limitsOf.get(caller.name) ?? defaultLimits;
-    // The host's own user cannot be kept out by what others do
-    if (rate === undefined || caller === LOCAL_CALLER) return undefined;
-    const refused = buckets.take(keyOf(caller, info.peer), rate, now());
+    const { name } = info.caller;
+    const rate = rules().limitsOf.get(name)?.rate;
+    const refused = rate && buckets.take(name, rate, now());
     if (refused === undefined) return undefined;
-    const error = tooMany(`caller ${caller.name}: more than ${rate.perSecond} requests per second`, refused);
+    const error = tooMany(`caller ${name}: more than ${rate?.perSecond} requests per second`, refused);
     if (refused.isFirst) onRefused(info, error);
     throw error;
   };
 };
 
-/** Those without a name of their own are told apart by where they are. */
-const keyOf = ({ name }: Caller, peer: string): string =>
-  name === ANONYMOUS.name || name === NOBODY.name ? `${name} ${addressKey(peer)}` : name;
-
 /**
  * Right credentials pass always: nobody can lock others out by failing in their place. Who fails too often is told so
  * with `exhausted`. `onRefused` hears of every failure but those.
  */
-export const limitFailures = (
-  { rules, now = () => performance.now() }: RateLimitParts,
-  onRefused: (credentials: Credentials, error: FlintlockError) => void,
-): ((authenticate: Authenticator) => Authenticator) => {
+export const limitFailures = ({
+  rules,
+  now = () => performance.now(),
+}: RateLimitParts): ((authenticate: Authenticator, onRefused: OnRefused) => Authenticator) => {
   const buckets = createTokenBuckets(MAX_KEYS);
-  return (authenticate) => (credentials) => {
+  return (authenticate, onRefused) => (credentials) => {
     try {
       return authenticate(credentials);
     } catch (thrown) {
@@ -65,6 +58,8 @@ export const limitFailures = (
     }
   };
 };
+
+type OnRefused = (credentials: Credentials, error: FlintlockError) => void;
 
 const tooMany = (message: string, { waitMs }: { readonly waitMs: number }): FlintlockError =>
   new FlintlockError("exhausted", message, {
