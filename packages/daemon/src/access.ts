@@ -32,8 +32,20 @@ export interface Access {
   reload(): Promise<void>;
 }
 
+export type AccessConfig = Pick<
+  Config,
+  | "tls"
+  | "authFile"
+  | "basicAuthToken"
+  | "auditLog"
+  | "grpcEndpoint"
+  | "httpEndpoint"
+  | "legacyGrpcEndpoint"
+  | "legacyHttpEndpoint"
+>;
+
 /** @throws FlintlockError `invalid_spec` – the credentials file; `failed_precondition` – the audit log */
-export const openAccess = async (config: Config, log: Log, stack: DisposeStack): Promise<Access> => {
+export const openAccess = async (config: AccessConfig, log: Log, stack: DisposeStack): Promise<Access> => {
   const { authFile, basicAuthToken, auditLog } = config;
   const authLog = log.child({ component: "auth" });
   const source = stack.add(
@@ -113,7 +125,7 @@ const endOf = ({ code, cause, message }: FlintlockError): Pick<AuditEntry, "code
 });
 
 /** COMPAT: upstream's words for what is on and what is off. */
-const sayWhoMayCall = ({ tls, authFile, basicAuthToken, ...config }: Config, log: Log): void => {
+const sayWhoMayCall = ({ tls, authFile, basicAuthToken, ...config }: AccessConfig, log: Log): void => {
   const isReachable = [
     config.grpcEndpoint,
     config.httpEndpoint,
