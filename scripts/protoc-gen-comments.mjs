@@ -27,7 +27,9 @@ const textOf = (desc) => {
 
 const generateTs = ({ files, generateFile }) => {
   const out = generateFile("comments.ts");
-  out.print("/** What the protos say of services, methods, messages, fields and enum values, by full name. */");
+  out.print(
+    "/** What the protos say of services, methods, messages, fields and enum values, by full name. */",
+  );
   out.print("export const COMMENTS: Readonly<Record<string, string>> = {");
   for (const desc of files.flatMap(documented)) {
     const text = textOf(desc);

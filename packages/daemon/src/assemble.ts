@@ -26,7 +26,7 @@ import {
   type VolumeStore,
 } from "@flintlock/core";
 import { FakeHost, FakeImages, SimulatedProvider } from "@flintlock/core/testing";
-import { attach } from "./adapters/guest/agent.ts";
+import { attach, exec } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -42,7 +42,7 @@ import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
 import type { Config } from "./config/config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";
-import { VERSION } from "./version.ts";
+import { BUILD_DATE, COMMIT, VERSION } from "./version.ts";
 
 /** Everything that touches the host, real or simulated. */
 interface Host {
@@ -94,7 +94,7 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler.poke(uid),
-    sessions: { attach },
+    sessions: { attach, exec },
     logs: logReader,
   });
   reconciler.resync();
@@ -180,6 +180,8 @@ const simulatedHost = (): Host => {
 
 const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   version: VERSION,
+  buildDate: BUILD_DATE,
+  commitHash: COMMIT,
   stateDir: config.stateDir,
   pid: process.pid,
   providers: [...host.providers.keys()],

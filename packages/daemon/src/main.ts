@@ -73,6 +73,8 @@ const serve = async (config: Config): Promise<void> => {
     useCases: access.limited(useCases),
     listeners: listenersOf(config, access),
     interceptors: access.interceptors,
+    hasExecApi: config.hasExecApi,
+    hasSshProxyApi: config.hasSshProxyApi,
     log: log.child({ component: "api" }),
   });
   stack.add("api", server, (it) => it.close(DRAIN_MS));
@@ -94,19 +96,24 @@ const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
   for (const { level, option, text } of notices) log[level](text, { option });
 };
 
-const listenersOf = (
-  { socketPath, grpcEndpoint, httpEndpoint, tls }: Config,
-  access: Access,
-): readonly ApiListener[] => {
-  const tcp = (name: "grpc" | "http", address: string | undefined): readonly ApiListener[] => {
+const listenersOf = (config: Config, access: Access): readonly ApiListener[] => {
+  const { socketPath, grpcEndpoint, httpEndpoint, legacyGrpcEndpoint, legacyHttpEndpoint, tls } = config;
+  const tcp = (
+    protocol: "grpc" | "http",
+    address: string | undefined,
+    api: "current" | "legacy" = "current",
+  ): readonly ApiListener[] => {
     if (address === undefined) return [];
+    const name = api === "legacy" ? `legacy-${protocol}` : protocol;
     const authenticate = access.authenticator(name);
-    return [{ name, where: { kind: "tcp", address, tls }, protocol: name, authenticate }];
+    return [{ name, where: { kind: "tcp", address, tls }, protocol, authenticate, api }];
   };
   return [
     { name: "unix", where: { kind: "unix", path: socketPath }, protocol: "any", authenticate: trustEveryone },
     ...tcp("grpc", grpcEndpoint),
     ...tcp("http", httpEndpoint),
+    ...tcp("grpc", legacyGrpcEndpoint, "legacy"),
+    ...tcp("http", legacyHttpEndpoint, "legacy"),
   ];
 };
 

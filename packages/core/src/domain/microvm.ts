@@ -65,6 +65,11 @@ export interface BootFile {
 export interface Kernel extends BootFile {
   /** Added after the provider's defaults, in this order; a later key wins; empty value = bare key */
   readonly cmdline: Readonly<Record<string, string>>;
+  /**
+   * The whole command line to the letter, in place of the provider's defaults; `cmdline` is then what is read in it.
+   * Absent = the defaults and `cmdline` (ADR 0009)
+   */
+  readonly wholeCmdline?: string | undefined;
   readonly addNetworkConfig: boolean;
 }
 
@@ -91,6 +96,8 @@ export interface NetworkInterface {
   readonly address: StaticAddress | undefined;
   /** Bridge to attach to instead of the daemon's */
   readonly bridge: string | undefined;
+  /** The guest asks for its metadata over it. A TAP leads nowhere else: its host end is on no bridge */
+  readonly isForMetadata?: boolean;
   /** Served by the provider's user-mode network: this daemon has no link for it (docs/adr/0008) */
   readonly isUserMode: boolean;
 }

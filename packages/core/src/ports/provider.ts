@@ -57,6 +57,8 @@ export interface Machine {
   readonly kernelPath: string;
   readonly initrdPath: string | undefined;
   readonly cmdline: Readonly<Record<string, string>>;
+  /** In place of every default that the machine can do without; what `cmdline` has and this lacks is added to it */
+  readonly wholeCmdline?: string | undefined;
   /** Root first, then the additional volumes in order: /dev/vda, /dev/vdb, … */
   readonly disks: readonly MachineDisk[];
   readonly interfaces: readonly MachineInterface[];

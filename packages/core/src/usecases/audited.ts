@@ -94,6 +94,9 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
   const meant = (target: Target): Promise<AuditSubject> =>
     microvms.get(target).then(subjectOf, () => asNamed(target));
 
+  const meantByUid = (uid: string): Promise<AuditSubject> =>
+    microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
+
   return {
     microvms: {
       create: (input: CreateInput, caller?: Caller) =>
@@ -103,12 +106,16 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         }),
       get: (target) => reading("microvms.get", asNamed(target), () => microvms.get(target)),
       getByUid: (uid) => reading("microvms.getByUid", { uid: short(uid) }, () => microvms.getByUid(uid)),
+      setLabels: async (uid, labels) => {
+        const subject = await microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
+        return changing("microvms.setLabels", subject, { work: () => microvms.setLabels(uid, labels) });
+      },
       list: (filter) =>
         reading("microvms.list", { namespace: short(filter.namespace) }, () => microvms.list(filter)),
       delete: async (target) =>
         changing("microvms.delete", await meant(target), { work: () => microvms.delete(target) }),
       deleteByUid: async (uid) => {
-        const subject = await microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
+        const subject = await meantByUid(uid);
         return changing("microvms.deleteByUid", subject, { work: () => microvms.deleteByUid(uid) });
       },
       watch: (target, signal) =>
@@ -116,6 +123,16 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
       attach: async (target, terminal, signal) =>
         changing("microvms.attach", await meant(target), {
           work: () => microvms.attach(target, terminal, signal),
+        }),
+      exec: async (target, input, signal) =>
+        changing("microvms.exec", await meant(target), { work: () => microvms.exec(target, input, signal) }),
+      execByUid: async (uid, input, signal) =>
+        changing("microvms.execByUid", await meantByUid(uid), {
+          work: () => microvms.execByUid(uid, input, signal),
+        }),
+      connectByUid: async (uid, port, signal) =>
+        changing("microvms.connectByUid", await meantByUid(uid), {
+          work: () => microvms.connectByUid(uid, port, signal),
         }),
       console: async (target, signal) =>
         changing("microvms.console", await meant(target), { work: () => microvms.console(target, signal) }),

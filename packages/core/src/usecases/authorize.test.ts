@@ -1,6 +1,7 @@
 import { extension, settle, World, wireInput } from "@flintlock/core/testing";
 import { beforeEach, expect, test } from "vitest";
 import { type Caller, hasRole, ROLES, type Role } from "../domain/caller.ts";
+import type { ExecInput } from "../domain/exec-rules.ts";
 import type { Image } from "../domain/image.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import type { ImageUseCases, ImageWithUse, UseCases } from "./api.ts";
@@ -71,6 +72,17 @@ const codeOf = (result: unknown): unknown =>
   result instanceof Error && "code" in result ? result.code : "done";
 
 const target = () => ({ target: red.uid, namespace: "" });
+const command: ExecInput = {
+  cmd: "true",
+  args: [],
+  cwd: "",
+  env: {},
+  isShell: false,
+  user: "",
+  timeoutSeconds: 0,
+  hasStdin: false,
+  terminal: undefined,
+};
 const options = { source: "console", follow: false, tail: 0 } as const;
 
 /** Every method with arguments that would do. One that is added does not compile until it is called here. */
@@ -81,9 +93,13 @@ const CALLS = {
     getByUid: ({ microvms }) => microvms.getByUid(red.uid),
     list: ({ microvms }) => microvms.list({ namespace: "", name: undefined, labels: {} }),
     delete: ({ microvms }) => microvms.delete(target()),
+    setLabels: ({ microvms }) => microvms.setLabels(red.uid, { tier: "front" }),
     deleteByUid: ({ microvms }) => microvms.deleteByUid(red.uid),
     watch: ({ microvms }) => microvms.watch(target(), signal),
     attach: ({ microvms }) => microvms.attach(target(), undefined, signal),
+    exec: ({ microvms }) => microvms.exec(target(), command, signal),
+    execByUid: ({ microvms }) => microvms.execByUid(red.uid, command, signal),
+    connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 22, signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
   },
@@ -120,7 +136,9 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /\.(get|getByUid|delete|deleteByUid|watch|attach|console|logs)$/.test(operation),
+    /\.(get|getByUid|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
+      operation,
+    ),
   ),
 )(
   "$operation of another namespace's microVM is answered as one of a uid that nobody has",

@@ -20,11 +20,15 @@ export const ROLE_FOR = {
     create: "operator",
     get: "viewer",
     getByUid: "viewer",
+    setLabels: "operator",
     list: "viewer",
     delete: "operator",
     deleteByUid: "operator",
     watch: "viewer",
     attach: "operator",
+    exec: "operator",
+    execByUid: "operator",
+    connectByUid: "operator",
     console: "operator",
     logs: "viewer",
   },
@@ -72,6 +76,10 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
       need("getByUid");
       return shown(await visibleByUid(uid));
     },
+    setLabels: async (uid, labels) => {
+      need("setLabels");
+      return microvms.setLabels((await visibleByUid(uid)).uid, labels);
+    },
     list: async (filter) => {
       need("list");
       const all = await microvms.list(filter);
@@ -93,6 +101,18 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     attach: async (target, terminal, signal) => {
       need("attach");
       return microvms.attach(await visible(target), terminal, signal);
+    },
+    exec: async (target, input, signal) => {
+      need("exec");
+      return microvms.exec(await visible(target), input, signal);
+    },
+    execByUid: async (uid, input, signal) => {
+      need("execByUid");
+      return microvms.execByUid((await visibleByUid(uid)).uid, input, signal);
+    },
+    connectByUid: async (uid, port, signal) => {
+      need("connectByUid");
+      return microvms.connectByUid((await visibleByUid(uid)).uid, port, signal);
     },
     console: async (target, signal) => {
       need("console");

@@ -8,7 +8,7 @@ import { stopping } from "./errors.ts";
 import { createGrpcServer, type GrpcServer } from "./grpc/server.ts";
 import { createGateway } from "./http/gateway.ts";
 import type { Page } from "./http/pages.ts";
-import { type Route, routesOf } from "./http/router.ts";
+import { routesOf } from "./http/router.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { disambiguated } from "./http/v1alpha1-routes.ts";
 import type { CallInfo, Interceptor } from "./interceptor.ts";
@@ -20,13 +20,14 @@ import { sniff } from "./listen/sniff.ts";
 import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tls.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
-import type { BoundService } from "./service.ts";
-import { createHealth } from "./services/health.ts";
+import { documentPages } from "./openapi/pages.ts";
+import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
 import { microvmsService } from "./services/microvms.ts";
-import { reflectionServices } from "./services/reflection.ts";
+import { sshProxyService } from "./services/ssh-proxy.ts";
 import { v1alpha1Service } from "./services/v1alpha1.ts";
+import { legacySurface, type Surface, surfaceOf } from "./surface.ts";
 
 export interface ApiListener {
   /** For logs; unique */
@@ -38,6 +39,8 @@ export interface ApiListener {
   /** "any": gRPC and HTTP/1.1, told apart by the first bytes */
   readonly protocol: "grpc" | "http" | "any";
   readonly authenticate: Authenticator;
+  /** Which API it offers: today's (also when absent), or the first one published */
+  readonly api?: "current" | "legacy";
 }
 
 export interface ApiOptions {
@@ -49,6 +52,9 @@ export interface ApiOptions {
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
   readonly limits?: Partial<ApiLimits>;
+  /** Upstream's exec and SSH proxy services; off unless true */
+  readonly hasExecApi?: boolean;
+  readonly hasSshProxyApi?: boolean;
   readonly log: Log;
 }
 
@@ -67,20 +73,28 @@ export interface ApiServer {
 /** @throws FlintlockError – an address is malformed or taken; nothing listens then */
 export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const api = [v1alpha1Service(), microvmsService(), imagesService(), hostService()];
-  const health = createHealth(api.map(({ desc }) => desc.typeName));
-  const described = [...api, health.service];
-  const surface: Surface = {
-    services: [...described, ...reflectionServices(described)],
-    routes: disambiguated(api.flatMap(routesOf)),
-    pages: options.pages ?? [],
-  };
+  const { hasExecApi = false, hasSshProxyApi = false } = options;
+  const guestServices = { hasExecApi, hasSshProxyApi, address: "" };
+  const api = [
+    v1alpha1Service(guestServices),
+    microvmsService(),
+    imagesService(),
+    hostService(),
+    ...(hasExecApi ? [guestExecService()] : []),
+    ...(hasSshProxyApi ? [sshProxyService()] : []),
+  ];
+  const routes = disambiguated(api.flatMap(routesOf));
+  const surfaces = {
+    current: surfaceOf(api, { routes, pages: [...(options.pages ?? []), ...documentPages(routes)] }),
+    legacy: legacySurface(),
+  } as const;
   const calls = createOpenCalls();
   const open = await openAll(options.listeners, (listener) =>
-    openListener(listener, surface, { ...options, limits, calls }),
+    openListener(listener, surfaces[listener.api ?? "current"], { ...options, limits, calls }),
   );
+  guestServices.address = grpcAddress(options.listeners, open);
   const close = async (graceMs: number): Promise<void> => {
-    health.stop();
+    for (const surface of Object.values(surfaces)) surface.stop();
     const stopped = open.map(({ listener }) => listener.stop());
     for (const { http } of open) http.drain();
     const drained = Promise.all([...open.map(({ grpc }) => grpc.drain()), ...stopped]);
@@ -108,12 +122,13 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   };
 };
 
-/** What a listener offers. */
-interface Surface {
-  readonly services: readonly BoundService[];
-  readonly routes: readonly Route[];
-  readonly pages: readonly Page[];
-}
+/** Where the first TCP listener for gRPC is; empty when there is none. */
+const grpcAddress = (listeners: readonly ApiListener[], open: readonly OpenListener[]): string => {
+  const isReachable = ({ where, protocol, api }: ApiListener) =>
+    where.kind === "tcp" && protocol !== "http" && api !== "legacy";
+  const name = listeners.find(isReachable)?.name;
+  return open.find((one) => one.name === name)?.listener.address ?? "";
+};
 
 interface OpenListener {
   readonly name: string;
