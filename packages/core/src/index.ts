@@ -40,5 +40,6 @@ export * from "./records/repository.ts";
 export type * from "./usecases/api.ts";
 export * from "./usecases/host.ts";
 export * from "./usecases/images.ts";
+export * from "./usecases/list-page.ts";
 export * from "./usecases/microvms.ts";
 export * from "./usecases/target.ts";

@@ -4,9 +4,10 @@
  *
  * Every method throws `FlintlockError` and nothing else.
  */
+import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { Image } from "../domain/image.ts";
-import type { MicroVM } from "../domain/microvm.ts";
+import type { MicroVM, MicroVMState } from "../domain/microvm.ts";
 import type { PullProgress } from "../ports/image-store.ts";
 import type { ByteStream } from "../ports/provider.ts";
 
@@ -27,14 +28,16 @@ export interface ListFilter {
   readonly namespace: string;
   readonly name: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Absent or empty = all */
+  readonly states?: readonly MicroVMState[];
 }
 
 export interface MicroVMUseCases {
   /** Durable when it resolves; provisioning goes on. */
-  create(input: CreateInput): Promise<MicroVM>;
+  create(input: CreateInput, caller?: Caller): Promise<MicroVM>;
   get(target: Target): Promise<MicroVM>;
   getByUid(uid: string): Promise<MicroVM>;
-  /** Sorted by creation. */
+  /** Sorted by creation; `pageOf` makes pages of it. */
   list(filter: ListFilter): Promise<readonly MicroVM[]>;
   /** Marks for deletion; durable when it resolves. Repeating it is success while the record exists. */
   delete(target: Target): Promise<void>;

@@ -1,4 +1,5 @@
 /** Accepts a microVM: every rule checked, the record durable, the rest left to the reconciler. */
+import { type Caller, LOCAL_CALLER } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM, MicroVMSpec, PortPublication } from "../domain/microvm.ts";
@@ -12,6 +13,8 @@ import type { HostPorts } from "../ports/host-ports.ts";
 import type { IdSource } from "../ports/id-source.ts";
 import type { Capability, Provider } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
+import type { KeptRequest } from "../records/repository.ts";
+import { createOnce } from "./create-once.ts";
 
 export interface CreateParts {
   readonly ports: Ports;
@@ -25,39 +28,48 @@ export interface CreateParts {
 
 export const createMicroVM =
   (parts: CreateParts) =>
-  async (input: CreateInput): Promise<MicroVM> => {
-    const { repository, clock } = parts.ports;
-    const uid = parts.ids.uid();
-    const { namespace, id, parsed } = parseAll({
-      namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
-      id: () => (input.id === "" ? generatedName(uid) : parseName(input.id, "id")),
-      parsed: () => parseSpec(input, parts.limits),
+  (input: CreateInput, caller: Caller = LOCAL_CALLER): Promise<MicroVM> =>
+    createOnce({ repository: parts.ports.repository, ids: parts.ids }, { input, caller }, (request) =>
+      accept(parts, input, request),
+    );
+
+const accept = async (
+  parts: CreateParts,
+  input: CreateInput,
+  request: KeptRequest | undefined,
+): Promise<MicroVM> => {
+  const { repository, clock } = parts.ports;
+  const uid = parts.ids.uid();
+  const { namespace, id, parsed } = parseAll({
+    namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
+    id: () => (input.id === "" ? generatedName(uid) : parseName(input.id, "id")),
+    parsed: () => parseSpec(input, parts.limits),
+  });
+  checkCapabilities(parsed, parts.ports.providers.get(parsed.provider));
+  const spec = { ...parsed, ports: await choosePorts(parsed.ports, parts.hostPorts) };
+  // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
+  if ((input.extension !== undefined || parts.hasUniqueNames) && repository.isNameTaken(namespace, id)) {
+    throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
+      detail: { field: "id" },
+      hint: "choose another name, or delete it first",
     });
-    checkCapabilities(parsed, parts.ports.providers.get(parsed.provider));
-    const spec = { ...parsed, ports: await choosePorts(parsed.ports, parts.hostPorts) };
-    // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
-    if ((input.extension !== undefined || parts.hasUniqueNames) && repository.isNameTaken(namespace, id)) {
-      throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
-        detail: { field: "id" },
-        hint: "choose another name, or delete it first",
-      });
-    }
-    const now = clock.now();
-    const vm: MicroVM = {
-      uid,
-      id,
-      namespace,
-      spec,
-      status: NEW_STATUS,
-      createdAt: now,
-      updatedAt: now,
-      deletedAt: undefined,
-      version: 1,
-    };
-    await repository.add(vm);
-    parts.poke(uid);
-    return vm;
+  }
+  const now = clock.now();
+  const vm: MicroVM = {
+    uid,
+    id,
+    namespace,
+    spec,
+    status: NEW_STATUS,
+    createdAt: now,
+    updatedAt: now,
+    deletedAt: undefined,
+    version: 1,
   };
+  await repository.add(vm, request);
+  parts.poke(uid);
+  return vm;
+};
 
 const NEW_STATUS: MicroVM["status"] = {
   state: "pending",

@@ -5,7 +5,7 @@ const PREFIX = "grpc-metadata-";
 
 /**
  * The metadata that grpc-gateway makes of a request's headers: `Authorization` as it is, `Grpc-Metadata-*` without the
- * prefix.
+ * prefix; and of our own `Idempotency-Key`.
  */
 export const metadataOf = (headers: IncomingHttpHeaders): RequestMetadata => {
   const metadata = new Map<string, string>();
@@ -13,7 +13,7 @@ export const metadataOf = (headers: IncomingHttpHeaders): RequestMetadata => {
     if (value === undefined) continue;
     const text = Array.isArray(value) ? value.join(", ") : value;
     if (name.startsWith(PREFIX)) metadata.set(name.slice(PREFIX.length), text);
-    if (name === "authorization") metadata.set(name, text);
+    if (name === "authorization" || name === "idempotency-key") metadata.set(name, text);
   }
   return metadata;
 };
