@@ -20,11 +20,13 @@ import {
   type ProviderName,
   Reconciler,
   Repository,
+  type SeedDisks,
   type UseCases,
   type VmDirectories,
   type VolumeStore,
 } from "@flintlock/core";
-import { FakeHost, FakeImages, SimulatedProvider } from "@flintlock/core/testing";
+import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
+import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
@@ -36,6 +38,7 @@ import { createQemuProvider } from "./adapters/providers/qemu/provider.ts";
 import { LevelStore } from "./adapters/store/level-store.ts";
 import { systemClock } from "./adapters/time/system-clock.ts";
 import { ulidSource } from "./adapters/time/ulid-source.ts";
+import { createSeedDisks } from "./adapters/volumes/seed-disks.ts";
 import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
@@ -48,6 +51,7 @@ interface Host {
   readonly providers: ReadonlyMap<ProviderName, Provider>;
   readonly images: ImageStore & ImageLoader;
   readonly volumes: VolumeStore;
+  readonly seeds: SeedDisks;
   readonly directories: VmDirectories;
   readonly network: NetworkManager;
   readonly accelerator: () => Promise<{ readonly name: string; readonly why: string }>;
@@ -65,7 +69,7 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
   const host = isSimulated ? simulatedHost() : await realHost(config, log, stack);
-  const ports = { ...host, repository, clock: systemClock, log };
+  const ports = { ...host, repository, cloudInit, clock: systemClock, log };
   const reconciler = stack.add(
     "reconciler",
     new Reconciler(ports, {
@@ -139,6 +143,7 @@ const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<
     providers: new Map([["qemu", qemu]]),
     images,
     volumes: createVolumeStore(),
+    seeds: createSeedDisks(),
     directories: createVmDirectories(config.stateDir),
     network: createNetworkManager({ bridge: config.bridgeName, allowedBridges: config.allowedBridges }),
     accelerator: async () => {
@@ -162,6 +167,7 @@ const simulatedHost = (): Host => {
     providers: new Map([["simulated", new SimulatedProvider(systemClock)]]),
     images,
     volumes: fake,
+    seeds: new FakeSeeds(),
     directories: fake,
     network: fake,
     accelerator: async () => ({ name: "none", why: "simulated" }),

@@ -89,6 +89,8 @@ export interface NetworkInterface {
   readonly address: StaticAddress | undefined;
   /** Bridge to attach to instead of the daemon's */
   readonly bridge: string | undefined;
+  /** Leads to the metadata service only: its host end is on no bridge */
+  readonly isForMetadata?: boolean;
 }
 
 export interface StaticAddress {

@@ -2,7 +2,7 @@
 import { type Caller, LOCAL_CALLER } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
-import type { MicroVM, MicroVMSpec, PortPublication } from "../domain/microvm.ts";
+import type { CpuConfig, MicroVM, MicroVMSpec, PortPublication } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import { generatedName, parseName } from "../domain/names.ts";
 import type { SpecLimits } from "../domain/spec-rules.ts";
@@ -15,6 +15,7 @@ import type { Capability, Provider } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
 import type { KeptRequest } from "../records/repository.ts";
 import { createOnce } from "./create-once.ts";
+import { withCloudInit, withMetadataInterface } from "./metadata.ts";
 
 export interface CreateParts {
   readonly ports: Ports;
@@ -45,8 +46,11 @@ const accept = async (
     id: () => (input.id === "" ? generatedName(uid) : parseName(input.id, "id")),
     parsed: () => parseSpec(input, parts.limits),
   });
-  checkCapabilities(parsed, parts.ports.providers.get(parsed.provider));
-  const spec = { ...parsed, ports: await choosePorts(parsed.ports, parts.hostPorts) };
+  const provider = checkedProvider(parsed, parts.ports.providers.get(parsed.provider));
+  const { cloudInit } = parts.ports;
+  const isWire = input.extension === undefined;
+  const told = withCloudInit(withMetadataInterface(parsed, provider), uid, { cloudInit, isWire });
+  const spec = { ...told, ports: await choosePorts(parsed.ports, parts.hostPorts) };
   // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
   if ((input.extension !== undefined || parts.hasUniqueNames) && repository.isNameTaken(namespace, id)) {
     throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
@@ -86,11 +90,11 @@ const NEW_STATUS: MicroVM["status"] = {
 };
 
 /** COMPAT: the words are upstream's. */
-const checkCapabilities = (spec: MicroVMSpec, provider: Provider | undefined): void => {
+const checkedProvider = (spec: MicroVMSpec, provider: Provider | undefined): Provider => {
   if (provider === undefined) {
     throw new FlintlockError("unsupported", `provider: microvm provider ${spec.provider} isn't available`);
   }
-  const need = (capability: Capability, field: string, what: string): void => {
+  const need: Need = (capability, field, what) => {
     if (provider.traits.capabilities.has(capability)) return;
     throw new FlintlockError("unsupported", `${field}: ${what} not supported by the microvm provider`, {
       detail: { field, provider: spec.provider },
@@ -101,12 +105,27 @@ const checkCapabilities = (spec: MicroVMSpec, provider: Provider | undefined): v
   const virtiofs = spec.additionalVolumes.findIndex(({ source }) => source.kind === "virtiofs");
   if (virtiofs >= 0) need("virtiofs", `additional_volumes[${virtiofs}].source`, "virtiofs");
   if (spec.interfaces.length === 0) need("user-network", "interfaces", "a user-mode network");
+  checkCpuConfig(spec.cpuConfig, need);
   if (spec.vcpu > provider.traits.maxVcpu) {
     throw new FlintlockError(
       "invalid_spec",
       `vcpu: ${spec.vcpu} is more than the ${provider.traits.maxVcpu} of provider ${spec.provider}`,
       { detail: { field: "vcpu" } },
     );
+  }
+  return provider;
+};
+
+type Need = (capability: Capability, field: string, what: string) => void;
+
+const checkCpuConfig = (config: CpuConfig | undefined, need: Need): void => {
+  const { featuresToEnable = [], kvmCapabilitiesToDisable = [] } = config ?? {};
+  const field = "cpu_config.features_to_enable";
+  if (featuresToEnable.length > 0) need("cpu-features", field, "processor features");
+  const number = featuresToEnable.findIndex((name) => /^[0-9]+$/.test(name));
+  if (number >= 0) need("kvm-capabilities", `${field}[${number}]`, "numbers of KVM capabilities");
+  if (kvmCapabilitiesToDisable.length > 0) {
+    need("kvm-capabilities", "cpu_config.kvm_capabilities_to_disable", "disabling KVM capabilities");
   }
 };
 

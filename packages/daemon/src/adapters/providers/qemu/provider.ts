@@ -46,7 +46,7 @@ import { hostTscKhz } from "./tsc.ts";
 
 const TRAITS: ProviderTraits = {
   name: "qemu",
-  capabilities: new Set(["user-network"]),
+  capabilities: new Set(["user-network", "cpu-features"]),
   diskFormats: ["qcow2", "raw"],
   maxVcpu: 64,
 };
