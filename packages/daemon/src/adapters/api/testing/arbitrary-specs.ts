@@ -35,7 +35,8 @@ const map = (path: string, value?: fc.Arbitrary<string>) => {
 };
 const image = mixed(
   fc.constantFrom("registry.test/a:1", "docker.io/library/alpine:3", `r.test/a@sha256:${"0".repeat(64)}`),
-  fc.string(),
+  // Short forms are made full, which reference.test.ts is about.
+  fc.constantFrom("", "https://registry.test/a", "registry.test/A:1"),
 );
 const base64 = fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes).toString("base64"));
 const cidr = fc.tuple(fc.ipV4(), fc.integer({ min: 0, max: 32 })).map(([ip, prefix]) => `${ip}/${prefix}`);
@@ -45,7 +46,7 @@ const volume = (prefix: string) =>
     {
       id: text(`${prefix}.id`),
       isReadOnly: fc.boolean(),
-      mountPoint: fc.constantFrom("/data", "//x/y", "/a/../b"),
+      mountPoint: mixed(fc.constantFrom("/data", "//x/y"), fc.constant("/a/../b")),
       source: fc.record({ containerSource: image }),
       partitionId: text(`${prefix}.partition_id`),
       sizeInMb: number(`${prefix}.size_in_mb`),
@@ -66,7 +67,7 @@ export const specs = fc
       cmdline: map("kernel.cmdline"),
       addNetworkConfig: fc.boolean(),
     }),
-    initrd: optional(fc.record({ image, filename: fc.constantFrom("boot/initrd", "../x") })),
+    initrd: optional(fc.record({ image, filename: mixed(fc.constant("boot/initrd"), fc.constant("../x")) })),
     rootVolume: volume("root_volume"),
     additionalVolumes: fc.array(volume("additional_volumes[]"), { maxLength: 3 }),
     interfaces: fc.array(
