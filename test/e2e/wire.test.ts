@@ -126,7 +126,15 @@ test.each<[string, Spec]>([
     "interfaces[0].type",
     { id: "a", kernel: KERNEL, rootVolume: ROOT, interfaces: [{ deviceId: "eth1", type: 9 as 1 }] },
   ],
-  ["interfaces[0].type", { id: "a", kernel: KERNEL, rootVolume: ROOT, interfaces: [{ deviceId: "eth1" }] }],
+  [
+    "interfaces[0].address",
+    {
+      id: "a",
+      kernel: KERNEL,
+      rootVolume: ROOT,
+      interfaces: [{ deviceId: "eth1", address: { address: "10.0.0.2/24" } }],
+    },
+  ],
 ])("a hostile %s is refused by name", async (field, spec) => {
   await expect(client.v1alpha1.createMicroVM({ microvm: spec })).rejects.toMatchObject({ field });
 });

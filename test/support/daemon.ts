@@ -22,18 +22,21 @@ export class TestDaemon implements AsyncDisposable {
   readonly stateDir: string;
   readonly socket: string;
   readonly #args: readonly string[];
+  readonly #prefix: readonly string[];
   #child: ChildProcess | undefined;
   #log = "";
 
-  private constructor(directory: string, args: readonly string[]) {
+  private constructor(directory: string, args: readonly string[], prefix: readonly string[]) {
     this.directory = directory;
     this.stateDir = join(directory, "state");
     this.socket = join(directory, "run/flintlockd.sock");
     this.#args = args;
+    this.#prefix = prefix;
   }
 
-  static async start(args: readonly string[] = []): Promise<TestDaemon> {
-    const daemon = new TestDaemon(await mkdtemp(join(tmpdir(), "flintlock-e2e-")), args);
+  /** `prefix`: a program that runs it, such as `ip netns exec NAME`; it must become the daemon, not its parent. */
+  static async start(args: readonly string[] = [], prefix: readonly string[] = []): Promise<TestDaemon> {
+    const daemon = new TestDaemon(await mkdtemp(join(tmpdir(), "flintlock-e2e-")), args, prefix);
     await daemon.start();
     return daemon;
   }
@@ -58,7 +61,8 @@ export class TestDaemon implements AsyncDisposable {
       "debug",
       ...this.#args,
     ];
-    const child = spawn(process.execPath, [DAEMON, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+    const [program = "", ...rest] = [...this.#prefix, process.execPath, DAEMON, ...args];
+    const child = spawn(program, rest, { stdio: ["ignore", "ignore", "pipe"] });
     child.stderr.on("data", (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-200_000);
     });
@@ -99,11 +103,12 @@ export class TestDaemon implements AsyncDisposable {
 export const runProgram = async (
   file: string,
   args: readonly string[],
-  options: { readonly stdin?: string | Buffer; readonly env?: NodeJS.ProcessEnv } = {},
+  options: { readonly stdin?: string | Buffer; readonly env?: NodeJS.ProcessEnv; readonly cwd?: string } = {},
 ): Promise<Result> => {
   const child = spawn(file, [...args], {
     stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     env: { ...process.env, NO_COLOR: "1", ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   // The program may end without reading all of it.
   child.stdin?.on("error", () => undefined);

@@ -15,6 +15,7 @@ import {
   MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
+  noQuotas,
   PROBE_NAMESPACE,
   type Provider,
   type ProviderName,
@@ -27,7 +28,7 @@ import {
 } from "@flintlock/core";
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
-import { attach } from "./adapters/guest/agent.ts";
+import { attach, exec } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -42,9 +43,9 @@ import { createSeedDisks } from "./adapters/volumes/seed-disks.ts";
 import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";
-import { VERSION } from "./version.ts";
+import { BUILD_DATE, COMMIT, VERSION } from "./version.ts";
 
 /** Everything that touches the host, real or simulated. */
 interface Host {
@@ -91,8 +92,9 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
       bundledRoot: BUNDLED_ROOT,
     },
     hasUniqueNames: config.hasUniqueNames,
+    quotas: noQuotas,
     poke: (uid) => reconciler.poke(uid),
-    sessions: { attach },
+    sessions: { attach, exec },
     logs: logReader,
   });
   reconciler.resync();
@@ -135,6 +137,7 @@ const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<
     binary: config.qemuBinary,
     accelerator: config.accelerator,
     stateFile: join(config.stateDir, "accelerator.json"),
+    agentSocketsDir: join(config.stateDir, "vsock"),
     log: log.child({ component: "qemu" }),
     bootDeadlineMs: BOOT_DEADLINE_MS,
   });
@@ -145,7 +148,11 @@ const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<
     volumes: createVolumeStore(),
     seeds: createSeedDisks(),
     directories: createVmDirectories(config.stateDir),
-    network: createNetworkManager({ bridge: config.bridgeName, allowedBridges: config.allowedBridges }),
+    network: createNetworkManager({
+      bridge: config.bridgeName,
+      allowedBridges: config.allowedBridges,
+      parent: config.parentInterface,
+    }),
     accelerator: async () => {
       const { accelerator, reason } = await qemu.accelerator(new AbortController().signal);
       return { name: accelerator, why: reason };
@@ -176,6 +183,8 @@ const simulatedHost = (): Host => {
 
 const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   version: VERSION,
+  buildDate: BUILD_DATE,
+  commitHash: COMMIT,
   stateDir: config.stateDir,
   pid: process.pid,
   providers: [...host.providers.keys()],

@@ -4,16 +4,20 @@
  */
 
 import { once } from "node:events";
-import { cpus } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { toFlintlockError } from "@flintlock/core";
+import { FlintlockError, type Log, toFlintlockError } from "@flintlock/core";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
 import { type ApiListener, serveApi } from "./adapters/api/server.ts";
 import { pinoLog } from "./adapters/logs/pino-log.ts";
 import { assemble } from "./assemble.ts";
-import { type Config, HELP, parseConfig } from "./config.ts";
+import { checkText } from "./config/check.ts";
+import { parseCommandLine } from "./config/command-line.ts";
+import type { Config } from "./config/config.ts";
+import { configHost } from "./config/config-host.ts";
+import { helpText } from "./config/help.ts";
+import { loadConfig } from "./config/load-config.ts";
 import { DisposeStack } from "./dispose-stack.ts";
-import { VERSION } from "./version.ts";
+import { VERSION, versionText } from "./version.ts";
 
 const DRAIN_MS = 5_000;
 
@@ -21,28 +25,27 @@ const DRAIN_MS = 5_000;
 setFlagsFromString("--optimize-for-size");
 
 const main = async (args: readonly string[]): Promise<number> => {
-  const [command, ...rest] = args;
-  switch (command) {
-    case "run": {
-      const config = parseConfig(rest, process.env, cpus().length);
-      if (config === "help") break;
-      await serve(config);
-      return 0;
-    }
-    case "version":
-      process.stdout.write(rest.includes("--short") ? `${VERSION}\n` : `flintlock ${VERSION}\n`);
-      return 0;
-    case undefined:
-    case "help":
-    case "--help":
-    case "-h":
-      break;
-    default:
-      process.stderr.write(`flintlockd: unknown command '${command}'\n${HELP}`);
-      return 2;
+  const { words, settings, asks } = parseCommandLine(args);
+  const command = words.join(" ");
+  if (asks.has("help") || command === "help" || command === "") {
+    process.stdout.write(helpText());
+    return 0;
   }
-  process.stdout.write(HELP);
-  return 0;
+  switch (command) {
+    case "run":
+      await serve(loadConfig(settings, configHost()).config);
+      return 0;
+    case "config check":
+      process.stdout.write(checkText(loadConfig(settings, configHost())));
+      return 0;
+    case "version":
+      process.stdout.write(versionText(asks.has("short") ? "short" : asks.has("long") ? "long" : "line"));
+      return 0;
+    default:
+      throw new FlintlockError("invalid_spec", `unknown command '${command}'`, {
+        hint: "flintlockd run, config check, version or --help",
+      });
+  }
 };
 
 const serve = async (config: Config): Promise<void> => {
@@ -50,12 +53,16 @@ const serve = async (config: Config): Promise<void> => {
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   // Everything we make is its owner's alone, whatever the shell we were started from says.
   process.umask(0o077);
+  refuseWhatIsNotThere(config);
   const log = pinoLog(config.logLevel);
+  sayNotices(config, log);
   await using stack = new DisposeStack();
   const useCases = await assemble(config, log, stack);
   const server = await serveApi({
     useCases: () => useCases,
     listeners: listenersOf(config),
+    hasExecApi: config.hasExecApi,
+    hasSshProxyApi: config.hasSshProxyApi,
     log: log.child({ component: "api" }),
   });
   stack.add("api", server, (it) => it.close(DRAIN_MS));
@@ -69,15 +76,36 @@ const serve = async (config: Config): Promise<void> => {
   log.info("stopping; microVMs keep running", { signal });
 };
 
-const listenersOf = ({ socketPath, grpcEndpoint, httpEndpoint }: Config): readonly ApiListener[] => {
-  const tcp = (name: "grpc" | "http", address: string | undefined): readonly ApiListener[] =>
-    address === undefined
-      ? []
-      : [{ name, where: { kind: "tcp", address }, protocol: name, authenticate: trustEveryone }];
+/** Options that protect must not be taken and ignored: whoever builds the part takes its line out. */
+const refuseWhatIsNotThere = ({ tls, authFile, basicAuthToken }: Config): void => {
+  const asked = { "tls-cert": tls, "auth-file": authFile, "basic-auth-token": basicAuthToken };
+  for (const [option, value] of Object.entries(asked)) {
+    if (value !== undefined) throw new FlintlockError("unsupported", `--${option} is not there yet`);
+  }
+};
+
+const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
+  if (configFile !== undefined) log.info("configuration read", { path: configFile });
+  for (const { level, option, text } of notices) log[level](text, { option });
+};
+
+const listenersOf = (config: Config): readonly ApiListener[] => {
+  const { socketPath, grpcEndpoint, httpEndpoint, legacyGrpcEndpoint, legacyHttpEndpoint } = config;
+  const tcp = (
+    protocol: "grpc" | "http",
+    address: string | undefined,
+    api: "current" | "legacy" = "current",
+  ): readonly ApiListener[] => {
+    if (address === undefined) return [];
+    const name = api === "legacy" ? `legacy-${protocol}` : protocol;
+    return [{ name, where: { kind: "tcp", address }, protocol, authenticate: trustEveryone, api }];
+  };
   return [
     { name: "unix", where: { kind: "unix", path: socketPath }, protocol: "any", authenticate: trustEveryone },
     ...tcp("grpc", grpcEndpoint),
     ...tcp("http", httpEndpoint),
+    ...tcp("grpc", legacyGrpcEndpoint, "legacy"),
+    ...tcp("http", legacyHttpEndpoint, "legacy"),
   ];
 };
 

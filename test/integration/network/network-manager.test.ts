@@ -3,7 +3,13 @@ import { execFileSync } from "node:child_process";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { NetworkInterface, NetworkManager, Uid } from "@flintlock/core";
+import {
+  deriveMac,
+  type MacAddress,
+  type NetworkInterface,
+  type NetworkManager,
+  type Uid,
+} from "@flintlock/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hostDeviceName } from "../../../packages/daemon/src/adapters/network/names.ts";
 import { createNetworkManager } from "../../../packages/daemon/src/adapters/network/network-manager.ts";
@@ -12,7 +18,7 @@ import { createQemuHarness } from "../providers/qemu-harness.ts";
 
 const signal = new AbortController().signal;
 const uid = "01JDXAMPLE0000000000000000" as Uid;
-const tap = hostDeviceName(uid, "eth0");
+const tap = hostDeviceName(uid, "eth0", "tap");
 const namespace = `flintlock-test-${process.pid}`;
 const iface: NetworkInterface = {
   deviceId: "eth0",
@@ -20,6 +26,7 @@ const iface: NetworkInterface = {
   guestMac: undefined,
   address: undefined,
   bridge: undefined,
+  isUserMode: false,
 };
 
 const ip = (...args: readonly string[]): string => String(execFileSync("ip", ["-n", namespace, ...args]));
@@ -36,7 +43,12 @@ describe.skipIf(cannot !== undefined)(`TAP devices${cannot === undefined ? "" : 
     ip("link", "set", "br0", "mtu", "1400", "up");
     ip("addr", "add", "10.77.0.1/24", "dev", "br0");
     ip("link", "set", "br1", "up");
-    manager = createNetworkManager({ bridge: "br0", allowedBridges: ["br1"], ip: ["ip", "-n", namespace] });
+    manager = createNetworkManager({
+      bridge: "br0",
+      allowedBridges: ["br1"],
+      parent: "parent0",
+      ip: ["ip", "-n", namespace],
+    });
   });
   afterAll(() => void execFileSync("ip", ["netns", "delete", namespace]));
 
@@ -65,6 +77,29 @@ describe.skipIf(cannot !== undefined)(`TAP devices${cannot === undefined ? "" : 
     await manager.remove(uid, "eth0", signal);
   });
 
+  test("a MACVTAP device has the guest's MAC, the parent's MTU and mode bridge, and goes like any other", async () => {
+    ip("link", "add", "parent0", "mtu", "1450", "type", "veth", "peer", "name", "peer1");
+    const macvtap: NetworkInterface = { ...iface, type: "macvtap" };
+    const made = await manager.ensure(uid, macvtap, signal);
+    const name = hostDeviceName(uid, "eth0", "macvtap");
+    expect(made).toMatchObject({ hostDeviceName: name, macAddress: deriveMac(uid, "eth0") });
+    expect(await manager.ensure(uid, macvtap, signal)).toEqual(made);
+    const shown = ip("-d", "link", "show", "dev", name);
+    expect(shown).toContain("mtu 1450");
+    expect(shown).toContain("macvtap mode bridge");
+    expect(await manager.observe(uid, ["eth0"])).toEqual(new Set(["eth0"]));
+    const asked = await manager.ensure(
+      uid,
+      { ...macvtap, guestMac: "02:11:22:33:44:55" as MacAddress },
+      signal,
+    );
+    expect(asked.macAddress).toBe("02:11:22:33:44:55");
+    await manager.remove(uid, "eth0", signal);
+    expect(await manager.observe(uid, ["eth0"])).toEqual(new Set());
+    ip("link", "delete", "parent0");
+    await expect(manager.ensure(uid, macvtap, signal)).rejects.toThrow("the parent parent0 does not exist");
+  });
+
   test("a device of that name that is none of ours is left alone", async () => {
     ip("link", "add", tap, "type", "veth", "peer", "name", "peer0");
     await expect(manager.ensure(uid, iface, signal)).rejects.toMatchObject({ code: "failed_precondition" });
@@ -74,7 +109,7 @@ describe.skipIf(cannot !== undefined)(`TAP devices${cannot === undefined ? "" : 
   test("without CAP_NET_ADMIN the refusal names it, and user-mode networking", () => {
     const script = `
       import { createNetworkManager } from ${JSON.stringify(new URL("../../../packages/daemon/src/adapters/network/network-manager.ts", import.meta.url).href)};
-      const manager = createNetworkManager({ bridge: "br0", allowedBridges: [] });
+      const manager = createNetworkManager({ bridge: "br0", allowedBridges: [], parent: undefined });
       await manager.ensure("${uid}", ${JSON.stringify(iface)}, new AbortController().signal)
         .catch((error) => process.stdout.write([error.code, error.message, error.hint].join("\\n")));`;
     const drop = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];
@@ -82,7 +117,7 @@ describe.skipIf(cannot !== undefined)(`TAP devices${cannot === undefined ? "" : 
     expect(inNamespace(...drop, ...node)).toBe(
       [
         "unsupported",
-        "TAP devices need CAP_NET_ADMIN, which the daemon does not have",
+        "network devices need CAP_NET_ADMIN, which the daemon does not have",
         "Give the daemon CAP_NET_ADMIN, or leave the interfaces out: user-mode networking needs no privilege.",
       ].join("\n"),
     );
@@ -95,12 +130,12 @@ describe.skipIf(cannot !== undefined)(`TAP devices${cannot === undefined ? "" : 
       const binary = join(directory, "qemu-in-namespace");
       await writeFile(binary, `#!/bin/sh\nexec ip netns exec ${namespace} qemu-system-x86_64 "$@"\n`);
       await chmod(binary, 0o755);
-      const { hostDeviceName: hostDevice } = await manager.ensure(uid, iface, signal);
+      const { hostDeviceName: name } = await manager.ensure(uid, iface, signal);
       const mac = "02:00:00:00:00:01";
       const machine = await harness.machine({
         change: (it) => ({
           ...it,
-          interfaces: [{ deviceId: "eth0", mac, hostDevice }],
+          interfaces: [{ deviceId: "eth0", mac, hostDevice: { name, kind: "tap" } }],
           ...(it.guest && {
             guest: {
               ...it.guest,

@@ -16,7 +16,7 @@ export const parseInterfaces = (inputs: readonly InterfaceInput[]): readonly Net
     const field = `interfaces[${index}]`;
     const isTwice = seen.has(input.deviceId);
     seen.add(input.deviceId);
-    const parsed = parseInterface(input, field);
+    const parsed = { ...parseInterface(input, field), ...(input.isForMetadata && { isForMetadata: true }) };
     if (isTwice) throw invalidField(`${field}.device_id`, `'${input.deviceId}' is used twice`);
     return parsed;
   });
@@ -30,6 +30,7 @@ const parseInterface = (input: InterfaceInput, field: string): NetworkInterface 
     address: () => (input.address ? parseAddress(input.address, `${field}.address`) : undefined),
     bridge: () =>
       input.bridgeName ? parseHostInterface(input.bridgeName, `${field}.overrides.bridge_name`) : undefined,
+    isUserMode: () => false,
   });
 
 const parseType = (type: number, field: string): NetworkInterface["type"] => {

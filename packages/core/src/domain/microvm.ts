@@ -14,6 +14,8 @@ export interface MicroVM {
   readonly namespace: string;
   readonly spec: MicroVMSpec;
   readonly status: MicroVMStatus;
+  /** Name of the caller who asked for it; empty in records that were made before it was kept */
+  readonly createdBy: string;
   readonly createdAt: UnixMs;
   readonly updatedAt: UnixMs;
   /** The wish to delete; set once, never cleared */
@@ -63,6 +65,11 @@ export interface BootFile {
 export interface Kernel extends BootFile {
   /** Added after the provider's defaults, in this order; a later key wins; empty value = bare key */
   readonly cmdline: Readonly<Record<string, string>>;
+  /**
+   * The whole command line to the letter, in place of the provider's defaults; `cmdline` is then what is read in it.
+   * Absent = the defaults and `cmdline` (ADR 0009)
+   */
+  readonly wholeCmdline?: string | undefined;
   readonly addNetworkConfig: boolean;
 }
 
@@ -89,8 +96,10 @@ export interface NetworkInterface {
   readonly address: StaticAddress | undefined;
   /** Bridge to attach to instead of the daemon's */
   readonly bridge: string | undefined;
-  /** Leads to the metadata service only: its host end is on no bridge */
+  /** The guest asks for its metadata over it. A TAP leads nowhere else: its host end is on no bridge */
   readonly isForMetadata?: boolean;
+  /** Served by the provider's user-mode network: this daemon has no link for it (docs/adr/0008) */
+  readonly isUserMode: boolean;
 }
 
 export interface StaticAddress {
@@ -144,6 +153,8 @@ export interface MicroVMStatus {
   readonly initrdMount: Mount | undefined;
   /** By device id */
   readonly networkInterfaces: Readonly<Record<string, InterfaceStatus>>;
+  /** Host socket that leads to the guest's agent (`AgentSocket`); undefined while there is none */
+  readonly vsockPath?: string | undefined;
   /** Milliseconds from the accepted request, by step; the last successful attempt */
   readonly timings: Readonly<Record<string, number>>;
 }

@@ -1,10 +1,14 @@
 /** Lists that several places need from a spec, each in one stable order. */
-import type { MicroVMSpec, Volume } from "./microvm.ts";
+import type { MicroVMSpec, NetworkInterface, Volume } from "./microvm.ts";
 import type { OciReference } from "./units.ts";
 
 /** Root first, then the additional ones: guest device order. */
 export const volumesOf = (spec: MicroVMSpec): readonly Volume[] =>
   spec.rootVolume === undefined ? spec.additionalVolumes : [spec.rootVolume, ...spec.additionalVolumes];
+
+/** Interfaces with a host end of their own, in guest order. */
+export const linkedInterfaces = (spec: MicroVMSpec): readonly NetworkInterface[] =>
+  spec.interfaces.filter(({ isUserMode }) => !isUserMode);
 
 /** Every image the spec names, once. */
 export const imagesOf = (spec: MicroVMSpec): readonly OciReference[] => {

@@ -7,6 +7,11 @@ import type { Uid } from "../domain/units.ts";
 
 export interface NetworkManager {
   /**
+   * Whether the operator has configured a link for an interface like this. Asks nothing of the host.
+   * @throws FlintlockError `permission_denied` – it names a bridge that is not allowed
+   */
+  serves(iface: NetworkInterface): boolean;
+  /**
    * Makes the host device exist, up and attached.
    * @throws FlintlockError `unsupported` – no CAP_NET_ADMIN; `failed_precondition` – the bridge or parent is missing
    */

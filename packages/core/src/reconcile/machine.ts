@@ -4,7 +4,7 @@ import { guestDevice, macOf } from "../domain/guest-devices.ts";
 import type { ImageConfig } from "../domain/image.ts";
 import type { MicroVM, MicroVMSpec, NetworkInterface } from "../domain/microvm.ts";
 import { deriveMac } from "../domain/names.ts";
-import type { Machine, MachineDisk, MachineInterface } from "../ports/provider.ts";
+import type { HostDevice, Machine, MachineDisk, MachineInterface } from "../ports/provider.ts";
 import type { Disk } from "../ports/volume-store.ts";
 
 export interface MachineParts {
@@ -19,7 +19,7 @@ export interface MachineParts {
   /** Base64; undefined when nobody asked for it on the command line */
   readonly networkConfig: string | undefined;
   /** By device id */
-  readonly hostDevices: Readonly<Record<string, string>>;
+  readonly hostDevices: Readonly<Record<string, HostDevice>>;
   /** Of the root volume */
   readonly rootConfig: ImageConfig | undefined;
 }
@@ -42,6 +42,7 @@ export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
     ...(parts.networkConfig !== undefined && { "network-config": parts.networkConfig }),
     ...vm.spec.kernel.cmdline,
   },
+  wholeCmdline: vm.spec.kernel.wholeCmdline,
   cpuFeatures: vm.spec.cpuConfig?.featuresToEnable ?? [],
   disks: parts.disks,
   seed: parts.seed,

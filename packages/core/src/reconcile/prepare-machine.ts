@@ -2,7 +2,7 @@
 import { FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type Image, INITRD_FILE_LABEL, KERNEL_FILE_LABEL } from "../domain/image.ts";
 import type { InterfaceStatus, MicroVM, MicroVMStatus, Mount } from "../domain/microvm.ts";
-import { volumesOf } from "../domain/spec-parts.ts";
+import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { Digest, OciReference } from "../domain/units.ts";
 import type { Machine, MachineDisk } from "../ports/provider.ts";
 import type { Disk } from "../ports/volume-store.ts";
@@ -27,7 +27,7 @@ export const prepareMachine = async (
   const files = await bootFiles(vm, ports, signal);
   const disks = await disksOf(vm, ports, directory, signal);
   const networkInterfaces: Record<string, InterfaceStatus> = {};
-  for (const iface of vm.spec.interfaces) {
+  for (const iface of linkedInterfaces(vm.spec)) {
     networkInterfaces[iface.deviceId] = await ports.network.ensure(vm.uid, iface, signal);
   }
   const rootImage =
@@ -47,7 +47,10 @@ export const prepareMachine = async (
       ? ports.cloudInit.networkConfig(ethernetsOf(vm.uid, vm.spec))
       : undefined,
     hostDevices: Object.fromEntries(
-      Object.entries(networkInterfaces).map(([deviceId, status]) => [deviceId, status.hostDeviceName]),
+      linkedInterfaces(vm.spec).map(({ deviceId, type }) => [
+        deviceId,
+        { name: networkInterfaces[deviceId]?.hostDeviceName ?? "", kind: type },
+      ]),
     ),
     rootConfig: rootImage?.config,
   });

@@ -74,7 +74,7 @@ test("after a day an id is forgotten, and its record goes with the next create",
   const { uid } = await microvms.create(input);
   world.clock.advance(DAY_MS + 1);
   const next = await microvms.create({ ...input, requestId: "r2" });
-  expect((await world.store.list("request/")).map(({ key }) => key)).toEqual(["request/local/r2"]);
+  expect((await world.store.list("request/")).map(({ key }) => key)).toEqual(["request/flintlockd/r2"]);
   expect((await microvms.create(input)).uid).not.toBe(uid);
   expect(next.uid).not.toBe(uid);
 });

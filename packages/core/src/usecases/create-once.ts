@@ -1,5 +1,4 @@
 /** A create that may be sent again: with the same id and the same words, the same caller gets the same microVM. */
-import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
@@ -22,12 +21,12 @@ export interface OnceParts {
  */
 export const createOnce = async (
   { repository, ids }: OnceParts,
-  { input, caller }: { readonly input: CreateInput; readonly caller: Caller },
+  { input, creator }: { readonly input: CreateInput; readonly creator: string },
   make: (request: KeptRequest | undefined) => Promise<MicroVM>,
 ): Promise<MicroVM> => {
   const { requestId = "", ...asked } = input;
   if (requestId === "") return make(undefined);
-  const key = requestKey(caller.name, parseForm(requestId, "request_id", REQUEST_FIELDS.request_id));
+  const key = requestKey(creator, parseForm(requestId, "request_id", REQUEST_FIELDS.request_id));
   const { requests } = repository;
   return requests.inTurn(key, () => {
     const fingerprint = ids.fingerprint(canonical(asked));

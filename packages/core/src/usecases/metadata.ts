@@ -47,6 +47,7 @@ const METADATA_INTERFACE: NetworkInterface = {
   address: { address: "169.254.0.1/16", gateway: undefined, nameservers: [] },
   bridge: undefined,
   isForMetadata: true,
+  isUserMode: false,
 };
 
 /** `eth0` comes first where the provider has a metadata service and the caller has no `eth0`. */

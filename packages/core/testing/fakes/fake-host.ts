@@ -90,6 +90,10 @@ export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, Hos
   readonly devices = new Map<Uid, Map<string, InterfaceStatus>>();
   #nextPort = 40_000;
 
+  serves(): boolean {
+    return true;
+  }
+
   path(vm: VmKey): string {
     return `/fake/vm/${vm.namespace}/${vm.id}/${vm.uid}`;
   }

@@ -7,6 +7,8 @@ import {
   type MicroVM,
   type MicroVMState,
   microvmUseCases,
+  noQuotas,
+  type Quotas,
   Reconciler,
   Repository,
   type SpecLimits,
@@ -38,6 +40,8 @@ export class World {
   readonly seeds = new FakeSeeds();
   readonly provider: SimulatedProvider;
   readonly ids = new SeqIds();
+  /** To be set before a daemon starts */
+  quotas: Quotas = noQuotas;
 
   /** `capabilities`: the provider's, where they are not its usual ones. */
   constructor(capabilities?: readonly Capability[]) {
@@ -66,6 +70,7 @@ export class World {
       hostPorts: this.host,
       limits: SIMULATED_LIMITS,
       hasUniqueNames: false,
+      quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
       sessions: noSessions,
       logs: noLogs,
@@ -77,6 +82,7 @@ export class World {
 
 const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
+  exec: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

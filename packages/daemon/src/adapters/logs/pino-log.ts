@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import type { Log, LogFields } from "@flintlock/core";
 import { type Logger, pino } from "pino";
 
-export type LogLevel = "debug" | "info" | "warn" | "error";
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 
 /** JSON lines on standard error. What cannot be written is lost: a full disk must not end the daemon. */
 export const pinoLog = (level: LogLevel): Log =>

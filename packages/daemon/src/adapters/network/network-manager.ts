@@ -1,5 +1,5 @@
 /**
- * Host ends of guest interfaces: a persistent TAP device per interface, owned by our user, attached to a bridge.
+ * Host ends of guest interfaces: a persistent TAP device on a bridge, or a MACVTAP device on a parent, one per interface.
  * Its name is derived (names.ts), so a half-made device is found and completed, and none is leaked.
  */
 import { readFile } from "node:fs/promises";
@@ -10,17 +10,21 @@ import {
   type NetworkManager,
 } from "@flintlock/core";
 import { createIpLinks, type IpLinks, type Link, PRIVILEGE_HINT } from "./ip-links.ts";
-import { hostDeviceName } from "./names.ts";
+import { makeMacvtap } from "./macvtap.ts";
+import { hostDeviceName, type LinkType } from "./names.ts";
 
 /** Bit of CAP_NET_ADMIN (linux/capability.h) */
 const CAP_NET_ADMIN = 12n;
 const NEVER = new AbortController().signal;
+const LINK_TYPES = ["tap", "macvtap"] as const satisfies readonly LinkType[];
 
 export interface NetworkOptions {
-  /** The bridge of interfaces that name none */
+  /** The bridge of TAP interfaces that name none */
   readonly bridge: string | undefined;
   /** Other bridges that a microVM may name */
   readonly allowedBridges: readonly string[];
+  /** The link that MACVTAP interfaces share */
+  readonly parent: string | undefined;
   /** The `ip` program, with its first arguments */
   readonly ip?: readonly [string, ...string[]];
 }
@@ -28,49 +32,70 @@ export interface NetworkOptions {
 export const createNetworkManager = (options: NetworkOptions): NetworkManager => {
   const links = createIpLinks(options.ip ?? ["ip"]);
   return {
+    serves: (iface) =>
+      iface.type === "macvtap" ? options.parent !== undefined : bridgeFor(iface, options) !== undefined,
     async ensure(owner, iface, signal) {
-      if (iface.type === "macvtap") throw macvtapUnsupported(iface);
-      const bridge = chooseBridge(iface, options);
-      const name = hostDeviceName(owner, iface.deviceId);
-      const { mtu } = await bridgeLink(links, bridge, iface, signal);
-      await makeTap(links, { name, bridge, mtu, alias: `flintlock ${owner} ${iface.deviceId}` }, signal);
+      const name = hostDeviceName(owner, iface.deviceId, iface.type);
+      const alias = `flintlock ${owner} ${iface.deviceId}`;
+      if (iface.type === "macvtap") {
+        await makeMacvtap(
+          links,
+          { name, alias, owner, iface, parent: options.parent },
+          requirePrivilege,
+          signal,
+        );
+      } else {
+        const bridge = chooseBridge(iface, options);
+        const { mtu } = await bridgeLink(links, bridge, iface, signal);
+        await makeTap(links, { name, bridge, mtu, alias }, signal);
+      }
       return status(await links.show(name, signal), name);
     },
-
     async remove(owner, deviceId, signal) {
-      const name = hostDeviceName(owner, deviceId);
-      if ((await links.show(name, signal)) === undefined) return;
-      await requirePrivilege();
-      await links.run(["link", "delete", "dev", name], signal);
+      for (const type of LINK_TYPES) {
+        const name = hostDeviceName(owner, deviceId, type);
+        if ((await links.show(name, signal)) === undefined) continue;
+        await requirePrivilege();
+        await links.run(["link", "delete", "dev", name], signal);
+      }
     },
-
     async observe(owner, deviceIds) {
       const present = new Set<string>();
       for (const deviceId of deviceIds) {
-        // One that is not up is half-made: `ensure` shall complete it.
-        const link = await links.show(hostDeviceName(owner, deviceId), NEVER);
-        if (link?.isUp === true && link.master !== undefined) present.add(deviceId);
+        for (const type of LINK_TYPES) {
+          // One that is not up is half-made: `ensure` shall complete it.
+          const link = await links.show(hostDeviceName(owner, deviceId, type), NEVER);
+          if (link?.isUp === true && (type === "macvtap" || link.master !== undefined)) present.add(deviceId);
+        }
       }
       return present;
     },
   };
 };
 
-const chooseBridge = (iface: NetworkInterface, { bridge, allowedBridges }: NetworkOptions): string => {
+/** @throws FlintlockError `permission_denied` – it names one that is not allowed */
+const bridgeFor = (
+  iface: NetworkInterface,
+  { bridge, allowedBridges }: NetworkOptions,
+): string | undefined => {
   const wanted = iface.bridge ?? bridge;
-  if (wanted === undefined) {
-    throw new FlintlockError("failed_precondition", `interface ${iface.deviceId}: the daemon has no bridge`, {
-      hint: "Start the daemon with --bridge-name, or leave the interfaces out for user-mode networking.",
-    });
-  }
-  if (wanted === bridge || allowedBridges.includes(wanted)) return wanted;
+  if (wanted === undefined || wanted === bridge || allowedBridges.includes(wanted)) return wanted;
   throw new FlintlockError(
     "permission_denied",
     `interface ${iface.deviceId}: the bridge ${wanted} is not allowed`,
     {
+      detail: { interface: iface.deviceId, bridge: wanted },
       hint: "The daemon's configuration lists the bridges that microVMs may name.",
     },
   );
+};
+
+const chooseBridge = (iface: NetworkInterface, options: NetworkOptions): string => {
+  const bridge = bridgeFor(iface, options);
+  if (bridge !== undefined) return bridge;
+  throw new FlintlockError("failed_precondition", `interface ${iface.deviceId}: the daemon has no bridge`, {
+    hint: "Start the daemon with --bridge-name, or leave the interfaces out for user-mode networking.",
+  });
 };
 
 const bridgeLink = async (
@@ -130,12 +155,11 @@ const requirePrivilege = async (): Promise<void> => {
   const text = await readFile("/proc/self/status", "latin1").catch(() => "");
   const effective = BigInt(`0x${text.match(/^CapEff:\t([0-9a-f]{1,16})$/m)?.[1] ?? "0"}`);
   if (((effective >> CAP_NET_ADMIN) & 1n) === 1n) return;
-  throw new FlintlockError("unsupported", "TAP devices need CAP_NET_ADMIN, which the daemon does not have", {
-    hint: PRIVILEGE_HINT,
-  });
+  throw new FlintlockError(
+    "unsupported",
+    "network devices need CAP_NET_ADMIN, which the daemon does not have",
+    {
+      hint: PRIVILEGE_HINT,
+    },
+  );
 };
-
-const macvtapUnsupported = (iface: NetworkInterface): FlintlockError =>
-  new FlintlockError("unsupported", `interface ${iface.deviceId}: macvtap is not supported by this daemon`, {
-    hint: "Use the type TAP, with a bridge that has the parent interface as a port.",
-  });

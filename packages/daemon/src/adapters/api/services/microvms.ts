@@ -10,16 +10,17 @@ import { requestIdOf } from "../convert/request-id.ts";
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
+import { execHandler } from "./exec.ts";
 import { targetOf } from "./target.ts";
 import { conditionOf, refuseHopeless } from "./wait-condition.ts";
 
 export const microvmsService = (): BoundService =>
   bindService(ext.MicroVMs, {
-    create: async (request, { metadata, caller, useCases: { microvms } }) => {
+    create: async (request, { metadata, useCases: { microvms } }) => {
       if (request.microvm === undefined) throw invalidField("microvm", "is required");
       const input = createInputOf(request.microvm, extensionInputOf(request));
       const requestId = requestIdOf(request.requestId, metadata);
-      return encodedExtended(await microvms.create({ ...input, requestId }, caller));
+      return encodedExtended(await microvms.create({ ...input, requestId }));
     },
     get: async (request, { useCases: { microvms } }) =>
       encodedExtended(await microvms.get(targetOf(request))),
@@ -48,6 +49,7 @@ export const microvmsService = (): BoundService =>
       }
     },
     attach: attachHandler,
+    exec: execHandler,
     console: consoleHandler,
   });
 

@@ -7,21 +7,19 @@ import { createInputOf } from "../convert/create-input.ts";
 import { NEXT_PAGE_TOKEN, wireListRequest } from "../convert/list-request.ts";
 import { encodedMicroVM, encodedMicroVMs } from "../convert/record-cache.ts";
 import { requestIdOf, wireRequestId } from "../convert/request-id.ts";
-import { serverInfo } from "../convert/server-info.ts";
+import { type GuestServices, serverInfo } from "../convert/server-info.ts";
 import { invalidRequest } from "../errors.ts";
 import { type BoundService, bindService, type Call } from "../service.ts";
 
-export const v1alpha1Service = (): BoundService =>
+export const v1alpha1Service = (guestServices: GuestServices): BoundService =>
   bindService(wire.MicroVM, {
-    createMicroVM: async (request, { metadata, caller, useCases: { microvms } }) => {
+    createMicroVM: async (request, { metadata, useCases: { microvms } }) => {
       const { microvm } = request;
       if (microvm === undefined) {
         throw invalidRequest("microvm", "invalid create microvm request: MicroVMSpec required");
       }
       const requestId = requestIdOf(wireRequestId(request), metadata);
-      return encodedMicroVM(
-        await microvms.create({ ...createInputOf(microvm, undefined), requestId }, caller),
-      );
+      return encodedMicroVM(await microvms.create({ ...createInputOf(microvm, undefined), requestId }));
     },
     deleteMicroVM: async ({ uid }, { useCases: { microvms } }) => {
       if (uid === "") throw invalidRequest("uid", "invalid request");
@@ -38,7 +36,7 @@ export const v1alpha1Service = (): BoundService =>
       if (request.namespace === "") throw invalidRequest("namespace", "invalid request");
       for (const vm of await listed(request, call)) yield encodedMicroVM(vm);
     },
-    serverInfo: async (_request, { useCases: { host } }) => serverInfo(await host.info()),
+    serverInfo: async (_request, { useCases: { host } }) => serverInfo(await host.info(), guestServices),
   });
 
 /** The page that was asked for; where it ends is told beside the message, which has no place for it. */

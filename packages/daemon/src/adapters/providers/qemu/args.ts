@@ -14,7 +14,7 @@ import {
   type MachineInterface,
   type PortPublication,
 } from "@flintlock/core";
-import { kernelCmdline } from "../shared/cmdline.ts";
+import { completedCmdline, kernelCmdline } from "../shared/cmdline.ts";
 import { PID_FILE } from "../shared/guest-exit.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import type { Accelerator } from "./accelerator.ts";
@@ -30,6 +30,8 @@ const MMIO_SLOTS = 24;
 const PCI_SLOTS = 28;
 /** Random numbers and the serial channels */
 const OWN_DEVICES = 2;
+/** After stdin, stdout and stderr */
+const FIRST_DESCRIPTOR = 3;
 /** VIRTIO_BLK_ID_BYTES */
 const MAX_SERIAL_BYTES = 20;
 /** TCG's code cache defaults to a gigabyte or more of host memory; nothing is lost with these */
@@ -80,7 +82,7 @@ export const qemuArgs = (
     accelArgs(machine, host),
     ["-smp", `cpus=${machine.vcpu}`, "-m", `size=${machine.memoryMib}M`],
     ["-kernel", machine.kernelPath, ...(initrd === undefined ? [] : ["-initrd", initrd])],
-    ["-append", kernelCmdline(cmdlineDefaults(machine, board, host), machine.cmdline)],
+    ["-append", appendedTo(machine, board, host)],
     ["-pidfile", PID_FILE, "-qmp", `unix:${QMP_SOCKET},server=on,wait=off`],
     [
       "-chardev",
@@ -118,8 +120,26 @@ const accelArgs = (
   return ["-accel", `tcg,tb-size=${cache}`, "-cpu", cpu("max")];
 };
 
+const appendedTo = (machine: Machine, board: Board, host: HostFacts): string => {
+  const needed = neededParameters(machine, board, host);
+  const { cmdline, wholeCmdline } = machine;
+  return wholeCmdline === undefined
+    ? kernelCmdline({ ...DEFAULT_PARAMETERS, ...needed }, cmdline)
+    : completedCmdline({ ...needed, ...cmdline }, board === "q35" ? withPci(wholeCmdline) : wholeCmdline);
+};
+
 /** `panic=-1 reboot=t` with `-no-reboot`: a guest that panics or reboots ends its VMM. */
-const cmdlineDefaults = (
+const DEFAULT_PARAMETERS = {
+  console: "ttyS0",
+  quiet: "",
+  // A quarter of a second of an emulated boot; kernels without the self-tests ignore it.
+  "cryptomgr.notests": "",
+  panic: "-1",
+  reboot: "t",
+} as const;
+
+/** What this board's guest cannot find out by itself. */
+const neededParameters = (
   machine: Machine,
   board: Board,
   host: HostFacts,
@@ -127,19 +147,16 @@ const cmdlineDefaults = (
   const root = machine.disks[0];
   const knowsTsc = board === "microvm" && host.accelerator === "tcg" && host.tscKhz !== undefined;
   return {
-    console: "ttyS0",
-    quiet: "",
-    // A quarter of a second of an emulated boot; kernels without the self-tests ignore it.
-    "cryptomgr.notests": "",
     ...(knowsTsc && { tsc_early_khz: String(host.tscKhz), tsc: "reliable" }),
-    panic: "-1",
-    reboot: "t",
     ...(root !== undefined && { root: rootOf(root), [root.isReadOnly ? "ro" : "rw"]: "" }),
   };
 };
 
 const rootOf = ({ partitionId }: MachineDisk): string =>
   partitionId === undefined ? "/dev/vda" : `PARTUUID=${partitionId}`;
+
+/** COMPAT: lines written for Firecracker say `pci=off`, which is true of its machine; here it would hide the disks. */
+const withPci = (line: string): string => line.replaceAll(/(?<=^| )pci=off(?= |$)/g, "");
 
 /** The agent's socket, and the status file that only the guest writes (docs/guest-protocol.md). */
 const channelArgs = (driver: string): readonly string[] => [
@@ -180,6 +197,10 @@ const serialOf = (volumeId: string): string =>
     ? volumeId
     : createHash("sha256").update(volumeId).digest("hex").slice(0, MAX_SERIAL_BYTES);
 
+/** QEMU inherits the descriptors of these, in this order, from `FIRST_DESCRIPTOR` on. */
+export const macvtapDevices = ({ interfaces }: Pick<Machine, "interfaces">): readonly string[] =>
+  interfaces.flatMap(({ hostDevice }) => (hostDevice?.kind === "macvtap" ? [hostDevice.name] : []));
+
 const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly string[] => {
   const publisher = interfaces.findIndex((iface) => iface.hostDevice === undefined);
   if (ports.length > 0 && publisher === -1) {
@@ -187,6 +208,7 @@ const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly s
       hint: "A guest on a bridge is reached at its own address.",
     });
   }
+  const macvtaps = macvtapDevices({ interfaces });
   return interfaces.flatMap((iface, index) => {
     const published = index === publisher ? ports : [];
     const device = {
@@ -195,15 +217,22 @@ const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly s
       mac: iface.mac,
       ...(driver.endsWith("-pci") && { romfile: "" }),
     };
-    return ["-netdev", json(netdev(iface, index, published)), "-device", json(device)];
+    const descriptor = FIRST_DESCRIPTOR + macvtaps.indexOf(iface.hostDevice?.name ?? "");
+    return ["-netdev", json(netdev(iface, index, published, descriptor)), "-device", json(device)];
   });
 };
 
-const netdev = (iface: MachineInterface, index: number, published: readonly PortPublication[]): object => {
+const netdev = (
+  iface: MachineInterface,
+  index: number,
+  published: readonly PortPublication[],
+  descriptor: number,
+): object => {
   const id = `net${index}`;
-  if (iface.hostDevice !== undefined) {
-    return { type: "tap", id, ifname: iface.hostDevice, script: "no", downscript: "no" };
+  if (iface.hostDevice?.kind === "tap") {
+    return { type: "tap", id, ifname: iface.hostDevice.name, script: "no", downscript: "no" };
   }
+  if (iface.hostDevice !== undefined) return { type: "tap", id, fd: String(descriptor) };
   const hostfwd = published.map((each, place) => ({ str: forwardRule(each, place) }));
   // A network each: two interfaces in one subnet would confuse the guest's routes.
   return {

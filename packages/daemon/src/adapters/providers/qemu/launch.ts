@@ -1,7 +1,7 @@
 /** From a machine to a QEMU that executes it, or to the reason why not. */
 
 import { createSocket } from "node:dgram";
-import { rm, stat } from "node:fs/promises";
+import { type FileHandle, rm, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { FlintlockError, type Machine } from "@flintlock/core";
@@ -11,8 +11,16 @@ import { connectIn } from "../shared/directory-socket.ts";
 import { forgetGuestExit } from "../shared/guest-exit.ts";
 import { clearGuestStatus } from "../shared/guest-status.ts";
 import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
+import { openMacvtap } from "../shared/macvtap-device.ts";
 import { VMM_LOG, type VmmIdentity, type VmmProcesses } from "../shared/vmm-process.ts";
-import { AGENT_SOCKET, CONSOLE_SOCKET, type HostFacts, QMP_SOCKET, qemuArgs } from "./args.ts";
+import {
+  AGENT_SOCKET,
+  CONSOLE_SOCKET,
+  type HostFacts,
+  macvtapDevices,
+  QMP_SOCKET,
+  qemuArgs,
+} from "./args.ts";
 import { kernelHasAcpi } from "./kernel-acpi.ts";
 import { openQmp } from "./qmp.ts";
 
@@ -35,7 +43,9 @@ export const launch = async (
   if (machine.guest !== undefined) await writeGuestInitrd(directory, ourInitrd(machine), machine.guest);
   const logStart = await sizeOf(join(directory, VMM_LOG));
   signal.throwIfAborted();
-  const identity = await processes.spawn({ binary, args, directory });
+  const identity = await withMacvtaps(macvtapDevices(machine), (descriptors) =>
+    processes.spawn({ binary, args, directory, descriptors }),
+  );
   try {
     await executes(directory, identity, processes, signal);
     return identity;
@@ -46,6 +56,20 @@ export const launch = async (
       throw error;
     }
     throw await earlyDeath(await readTail(join(directory, VMM_LOG), MAX_WORDS_BYTES, logStart));
+  }
+};
+
+/** QEMU has inherited them once it is spawned; ours are closed. */
+const withMacvtaps = async <T>(
+  names: readonly string[],
+  work: (descriptors: readonly number[]) => Promise<T>,
+): Promise<T> => {
+  const handles: FileHandle[] = [];
+  try {
+    for (const name of names) handles.push(await openMacvtap(name));
+    return await work(handles.map(({ fd }) => fd));
+  } finally {
+    for (const handle of handles) await handle.close();
   }
 };
 

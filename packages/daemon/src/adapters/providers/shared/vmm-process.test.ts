@@ -27,6 +27,7 @@ const start = async (script: string) => {
     binary: "/bin/sh",
     args: ["-c", script, "sh", `guest=${marker},process=x`],
     directory,
+    descriptors: [],
   });
   started.push(identity);
   return { processes, identity };
@@ -107,14 +108,14 @@ test("waiting for the end can be aborted", async () => {
 });
 
 test("a binary that is missing is the provider's failure, with a hint", async () => {
-  const command = { binary: "/nowhere/qemu", args: [], directory };
+  const command = { binary: "/nowhere/qemu", args: [], directory, descriptors: [] };
   await expect(createVmmProcesses().spawn(command)).rejects.toMatchObject({ code: "provider_failed" });
 });
 
 test("a VMM survives the process that started it", async () => {
   const script = `
     import { createVmmProcesses } from ${JSON.stringify(new URL("vmm-process.ts", import.meta.url).href)};
-    const identity = await createVmmProcesses().spawn({ binary: "/bin/sleep", args: ["60"], directory: ${JSON.stringify(directory)} });
+    const identity = await createVmmProcesses().spawn({ binary: "/bin/sleep", args: ["60"], directory: ${JSON.stringify(directory)}, descriptors: [] });
     process.stdout.write(JSON.stringify(identity));`;
   const daemon = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script]);
   let text = "";

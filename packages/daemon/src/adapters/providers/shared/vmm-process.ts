@@ -41,6 +41,8 @@ export interface VmmCommand {
   readonly args: readonly string[];
   /** Working directory, and where the record and the log go */
   readonly directory: string;
+  /** Open descriptors that the VMM finds as 3, 4, … */
+  readonly descriptors: readonly number[];
 }
 
 export interface ChildEnd {
@@ -156,7 +158,7 @@ const startChild = (command: VmmCommand): ChildProcess => {
       cwd: command.directory,
       env: { LC_ALL: "C", PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
       detached: true,
-      stdio: ["ignore", log, log],
+      stdio: ["ignore", log, log, ...command.descriptors],
     });
     child.unref();
     return child;
