@@ -104,6 +104,21 @@ const OTHER_WORDS: readonly Justified[] = [
 ];
 
 const OTHER_CODES: readonly Justified[] = [
+  {
+    cases: [
+      "http create: a slash at the end",
+      "http list: no namespace",
+      "http stream: GET",
+      "http delete: no uid",
+      "http PATCH",
+      "http HEAD",
+      "http OPTIONS",
+      "http method override without a form",
+    ],
+    path: "status",
+    ours: 405,
+    why: "A wrong method is not the server's fault. The body is the same, and Allow says what is right.",
+  },
   ...refusal(
     "grpc create: additional volume of virtiofs",
     { grpc: "UNIMPLEMENTED", code: 12, status: 501 },
