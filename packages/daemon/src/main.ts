@@ -89,15 +89,23 @@ const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
   for (const { level, option, text } of notices) log[level](text, { option });
 };
 
-const listenersOf = ({ socketPath, grpcEndpoint, httpEndpoint }: Config): readonly ApiListener[] => {
-  const tcp = (name: "grpc" | "http", address: string | undefined): readonly ApiListener[] =>
-    address === undefined
-      ? []
-      : [{ name, where: { kind: "tcp", address }, protocol: name, authenticate: trustEveryone }];
+const listenersOf = (config: Config): readonly ApiListener[] => {
+  const { socketPath, grpcEndpoint, httpEndpoint, legacyGrpcEndpoint, legacyHttpEndpoint } = config;
+  const tcp = (
+    protocol: "grpc" | "http",
+    address: string | undefined,
+    api: "current" | "legacy" = "current",
+  ): readonly ApiListener[] => {
+    if (address === undefined) return [];
+    const name = api === "legacy" ? `legacy-${protocol}` : protocol;
+    return [{ name, where: { kind: "tcp", address }, protocol, authenticate: trustEveryone, api }];
+  };
   return [
     { name: "unix", where: { kind: "unix", path: socketPath }, protocol: "any", authenticate: trustEveryone },
     ...tcp("grpc", grpcEndpoint),
     ...tcp("http", httpEndpoint),
+    ...tcp("grpc", legacyGrpcEndpoint, "legacy"),
+    ...tcp("http", legacyHttpEndpoint, "legacy"),
   ];
 };
 

@@ -96,6 +96,8 @@ export interface NetworkInterface {
   readonly address: StaticAddress | undefined;
   /** Bridge to attach to instead of the daemon's */
   readonly bridge: string | undefined;
+  /** The guest asks for its metadata over it. A TAP leads nowhere else: its host end is on no bridge */
+  readonly isForMetadata?: boolean;
   /** Served by the provider's user-mode network: this daemon has no link for it (docs/adr/0008) */
   readonly isUserMode: boolean;
 }

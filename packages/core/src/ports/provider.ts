@@ -57,7 +57,7 @@ export interface Machine {
   readonly kernelPath: string;
   readonly initrdPath: string | undefined;
   readonly cmdline: Readonly<Record<string, string>>;
-  /** In place of `cmdline` and of every default that the machine can do without */
+  /** In place of every default that the machine can do without; what `cmdline` has and this lacks is added to it */
   readonly wholeCmdline?: string | undefined;
   /** Root first, then the additional volumes in order: /dev/vda, /dev/vdb, … */
   readonly disks: readonly MachineDisk[];

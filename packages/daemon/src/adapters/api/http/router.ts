@@ -1,5 +1,5 @@
 /** Routes from the `google.api.http` options of the bound services. */
-import { getOption } from "@bufbuild/protobuf";
+import { getOption, type JsonValue } from "@bufbuild/protobuf";
 import { type HttpRule, http } from "@flintlock/api";
 import type { BoundMethod, BoundService } from "../service.ts";
 import { matchPath, type PathParams, type PathTemplate, parsePathTemplate } from "./path-template.ts";
@@ -11,6 +11,8 @@ export interface Route {
   readonly template: PathTemplate;
   /** `*`, a field's name, or empty = no body */
   readonly body: string;
+  /** Reads a body even so: what it gives of the JSON is the whole request */
+  readonly bodyAs?: (json: JsonValue) => JsonValue;
   readonly service: string;
   readonly method: BoundMethod;
   /** Taken only `when`, and then with NOT_FOUND as a pass to the next route that fits */
