@@ -36,7 +36,10 @@ test("nothing that came since changes what v0.11.0 had", () => {
 });
 
 test("the legacy endpoint's protos are those of v0.1.0-alpha.1, of which alpha.2 left out UpdateMicroVM", () => {
-  const legacy = factsOf([legacyTypes.file_types_microvm, legacyWire.file_services_microvm_v1alpha1_microvms]);
+  const legacy = factsOf([
+    legacyTypes.file_types_microvm,
+    legacyWire.file_services_microvm_v1alpha1_microvms,
+  ]);
   expect(legacy).toEqual(published("v0.1.0-alpha.1"));
   const alpha2 = published("v0.1.0-alpha.2");
   expect(legacy.messages).toMatchObject(alpha2.messages);

@@ -1,7 +1,7 @@
 /** All of the API behind one call: services, transports, listeners, and an orderly end. */
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Caller, Log, UseCases } from "@flintlock/core";
+import { type Caller, LOCAL_CALLER, type Log, type UseCases } from "@flintlock/core";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { createDoor } from "./door.ts";
 import { stopping } from "./errors.ts";
@@ -85,7 +85,13 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   ];
   const routes = disambiguated(api.flatMap(routesOf));
   const surfaces = {
-    current: surfaceOf(api, { routes, pages: [...(options.pages ?? []), ...documentPages(routes)] }),
+    current: surfaceOf(api, {
+      routes,
+      pages: [
+        ...(options.pages ?? []),
+        ...documentPages(routes, () => options.useCases(LOCAL_CALLER).host.info()),
+      ],
+    }),
     legacy: legacySurface(),
   } as const;
   const calls = createOpenCalls();
