@@ -3,6 +3,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import type { Page, PageReply } from "../http/pages.ts";
 import type { Route } from "../http/router.ts";
 import { V1ALPHA1 } from "../http/v1alpha1-routes.ts";
+import { docsPages } from "./docs-pages.ts";
 import { openapiOf } from "./openapi.ts";
 import type { HostBounds } from "./rule-index.ts";
 import { swaggerOf } from "./swagger.ts";
@@ -13,6 +14,7 @@ export const documentPages = (
   bounds: () => Promise<HostBounds>,
 ): readonly Page[] => [
   document("/openapi.json", async () => openapiOf(routes, await bounds())),
+  ...docsPages(),
   document("/openapi/v1alpha1.json", async () =>
     swaggerOf(routes.filter(({ service }) => service === V1ALPHA1)),
   ),
