@@ -51,7 +51,9 @@ const boundsOf = ({
           .filter((value) => typeof value === "string")
           .map((value) => value || '""')
           .join(", ")}`,
-    pattern === undefined || pattern.length > 120 || values !== undefined ? undefined : pattern,
+    pattern === undefined || pattern.length > 120 || values !== undefined || maximum !== undefined
+      ? undefined
+      : pattern,
   ].filter((text) => text !== undefined);
 
 export const row = (name, schema, { isRequired, description, input }) =>
