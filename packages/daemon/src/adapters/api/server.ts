@@ -1,7 +1,7 @@
 /** All of the API behind one call: services, transports, listeners, and an orderly end. */
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Caller, LOCAL_CALLER, type Log, type UseCases } from "@flintlock/core";
+import type { Caller, Log, UseCases } from "@flintlock/core";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { createDoor } from "./door.ts";
 import { stopping } from "./errors.ts";
@@ -21,6 +21,7 @@ import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tl
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import { documentPages } from "./openapi/pages.ts";
+import type { HostBounds } from "./openapi/rule-index.ts";
 import { alwaysReady, type Readiness } from "./readiness.ts";
 import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
@@ -48,6 +49,8 @@ export interface ApiOptions {
   /** What a caller may do, in this call */
   readonly useCases: (caller: Caller, info: CallInfo) => UseCases;
   readonly listeners: readonly ApiListener[];
+  /** What this host bounds, for the OpenAPI document; asked once */
+  readonly bounds?: () => Promise<HostBounds>;
   /** Around every call, in order */
   readonly interceptors?: readonly Interceptor[];
   /** Served by every listener that speaks HTTP */
@@ -93,10 +96,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const surfaces = {
     current: surfaceOf(api, {
       routes,
-      pages: [
-        ...(options.pages ?? []),
-        ...documentPages(routes, () => options.useCases(LOCAL_CALLER).host.info()),
-      ],
+      pages: [...(options.pages ?? []), ...documentPages(routes, options.bounds)],
       readiness,
     }),
     legacy: legacySurface(readiness),

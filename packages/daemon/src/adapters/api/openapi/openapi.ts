@@ -15,7 +15,7 @@ const DESCRIPTION = [
   'too. A stream is one JSON object a line: {"result": …} for each message, and {"error": …} if it fails.',
 ].join(" ");
 
-export const openapiOf = (routes: readonly Route[], bounds: HostBounds): JsonObject => {
+export const openapiOf = (routes: readonly Route[], bounds: HostBounds | undefined): JsonObject => {
   const schemas: Schemas = new Map(Object.entries(ERROR_SCHEMAS));
   const context: RequestContext = { rules: createRuleIndex(bounds), schemas, place: "body" };
   const operations = new Map<string, Route[]>();

@@ -8,10 +8,9 @@ import { openapiOf } from "./openapi.ts";
 import type { HostBounds } from "./rule-index.ts";
 import { swaggerOf } from "./swagger.ts";
 
-/** `bounds` is asked once. */
 export const documentPages = (
   routes: readonly Route[],
-  bounds: () => Promise<HostBounds>,
+  bounds: () => Promise<HostBounds | undefined> = async () => undefined,
 ): readonly Page[] => [
   document("/openapi.json", async () => openapiOf(routes, await bounds())),
   ...docsPages(),

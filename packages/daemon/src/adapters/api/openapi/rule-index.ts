@@ -11,7 +11,7 @@ export type HostBounds = Pick<HostInfo, "providers" | "maxMemoryMib">;
  * What is true of a field wherever its message stands: of a volume's id, what holds for the root and for the others. By
  * `package.Message.field`.
  */
-export const createRuleIndex = ({ providers, maxMemoryMib }: HostBounds): ReadonlyMap<string, FieldRule> => {
+export const createRuleIndex = (bounds: HostBounds | undefined): ReadonlyMap<string, FieldRule> => {
   const places = new Map<string, FieldRule[]>();
   const collect = (desc: DescMessage, prefix: string, table: Readonly<Record<string, FieldRule>>): void => {
     for (const field of desc.fields) {
@@ -24,12 +24,7 @@ export const createRuleIndex = ({ providers, maxMemoryMib }: HostBounds): Readon
       collect(field.message, field.fieldKind === "list" ? `${path}[].` : `${path}.`, table);
     }
   };
-  const { provider, memory_in_mb, ...rules } = SPEC_FIELD_RULES;
-  collect(types.MicroVMSpecSchema, "", {
-    ...rules,
-    ...(provider === undefined ? {} : { provider: { ...provider, values: ["auto", ...providers] } }),
-    ...(memory_in_mb === undefined ? {} : { memory_in_mb: { ...memory_in_mb, max: maxMemoryMib } }),
-  });
+  collect(types.MicroVMSpecSchema, "", bounds === undefined ? SPEC_FIELD_RULES : bounded(bounds));
   collect(ext.CreateRequestSchema, "", REQUEST_FIELD_RULES);
   return new Map([
     ...[...places].map(([key, rules]) => [key, common(rules)] as const),
@@ -50,5 +45,14 @@ const common = (rules: readonly FieldRule[]): FieldRule => {
     ...(byDefault !== undefined && rules.every((rule) => rule.default === byDefault)
       ? { default: byDefault }
       : {}),
+  };
+};
+
+const bounded = ({ providers, maxMemoryMib }: HostBounds): Readonly<Record<string, FieldRule>> => {
+  const { provider, memory_in_mb, ...rules } = SPEC_FIELD_RULES;
+  return {
+    ...rules,
+    ...(provider === undefined ? {} : { provider: { ...provider, values: ["auto", ...providers] } }),
+    ...(memory_in_mb === undefined ? {} : { memory_in_mb: { ...memory_in_mb, max: maxMemoryMib } }),
   };
 };
