@@ -36,7 +36,7 @@ export interface DoorOptions {
   readonly name: string;
   readonly authenticate: Authenticator;
   readonly interceptors: readonly Interceptor[];
-  readonly useCases: (caller: Caller) => UseCases;
+  readonly useCases: (caller: Caller, info: CallInfo) => UseCases;
   readonly calls: OpenCalls;
 }
 
@@ -55,7 +55,7 @@ export const createDoor = ({ name, authenticate, interceptors, useCases, calls }
           if (ending !== undefined) endings.push(ending);
         }
         const reply = new ResponseMetadata();
-        return { signal: open.signal, caller, useCases: useCases(caller), metadata, reply };
+        return { signal: open.signal, caller, useCases: useCases(caller, info), metadata, reply };
       },
       abort: open.abort,
       end: (outcome) => {

@@ -11,12 +11,13 @@ import type { Page } from "./http/pages.ts";
 import { type Route, routesOf } from "./http/router.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { disambiguated } from "./http/v1alpha1-routes.ts";
-import type { Interceptor } from "./interceptor.ts";
+import type { CallInfo, Interceptor } from "./interceptor.ts";
 import { type ApiLimits, DEFAULT_LIMITS } from "./limits.ts";
 import { parseTcpAddress } from "./listen/address.ts";
 import { type Listener, listen } from "./listen/listener.ts";
 import { sniff } from "./listen/sniff.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
+import { type MessageMeter, metered } from "./metered.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { BoundService } from "./service.ts";
 import { createHealth } from "./services/health.ts";
@@ -39,11 +40,13 @@ export interface ApiListener {
 }
 
 export interface ApiOptions {
-  /** What a caller may do */
-  readonly useCases: (caller: Caller) => UseCases;
+  /** What a caller may do in a call */
+  readonly useCases: (caller: Caller, info: CallInfo) => UseCases;
   readonly listeners: readonly ApiListener[];
   /** Around every call, in order */
   readonly interceptors?: readonly Interceptor[];
+  /** Counts the messages of every call */
+  readonly meter?: MessageMeter;
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
   readonly limits?: Partial<ApiLimits>;
@@ -63,11 +66,13 @@ export interface ApiServer {
 /** @throws FlintlockError – an address is malformed or taken; nothing listens then */
 export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const api = [v1alpha1Service(), microvmsService(), imagesService(), hostService()];
+  const count = (services: readonly BoundService[]): readonly BoundService[] =>
+    options.meter === undefined ? services : metered(services, options.meter);
+  const api = count([v1alpha1Service(), microvmsService(), imagesService(), hostService()]);
   const health = createHealth(api.map(({ desc }) => desc.typeName));
-  const described = [...api, health.service];
+  const described = [...api, ...count([health.service])];
   const surface: Surface = {
-    services: [...described, ...reflectionServices(described)],
+    services: [...described, ...count(reflectionServices(described))],
     routes: disambiguated(api.flatMap(routesOf)),
     pages: options.pages ?? [],
   };

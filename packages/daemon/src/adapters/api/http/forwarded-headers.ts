@@ -2,10 +2,11 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { RequestMetadata } from "../metadata.ts";
 
 const PREFIX = "grpc-metadata-";
+const TRACE_CONTEXT = "traceparent";
 
 /**
  * The metadata that grpc-gateway makes of a request's headers: `Authorization` as it is, `Grpc-Metadata-*` without the
- * prefix.
+ * prefix. And the trace context (W3C), which instrumented gateways pass on too.
  */
 export const metadataOf = (headers: IncomingHttpHeaders): RequestMetadata => {
   const metadata = new Map<string, string>();
@@ -13,7 +14,7 @@ export const metadataOf = (headers: IncomingHttpHeaders): RequestMetadata => {
     if (value === undefined) continue;
     const text = Array.isArray(value) ? value.join(", ") : value;
     if (name.startsWith(PREFIX)) metadata.set(name.slice(PREFIX.length), text);
-    if (name === "authorization") metadata.set(name, text);
+    if (name === "authorization" || name === TRACE_CONTEXT) metadata.set(name, text);
   }
   return metadata;
 };
