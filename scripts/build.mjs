@@ -33,6 +33,8 @@ await Promise.all([
       "disk-worker": "packages/daemon/src/adapters/images/disk/worker.ts",
     },
     outdir: "packages/daemon/dist",
+    // What is imported when it is asked for (tracing) stays out of the program that starts.
+    splitting: true,
     // Finds its prebuilt binary beside itself.
     external: ["classic-level"],
   }),

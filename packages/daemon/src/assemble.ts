@@ -18,7 +18,9 @@ import {
   type Provider,
   type ProviderName,
   Reconciler,
+  type ReconcilerLoad,
   Repository,
+  type Telemetry,
   type UseCases,
   type VmDirectories,
   type VolumeStore,
@@ -52,8 +54,23 @@ interface Host {
   readonly accelerator: () => Promise<{ readonly name: string; readonly why: string }>;
 }
 
+/** Who is told what goes on. */
+export interface Observers {
+  readonly telemetry: Telemetry;
+  /** The same store, watched */
+  images(store: ImageStore & ImageLoader): ImageStore & ImageLoader;
+  watch(load: () => ReconcilerLoad): void;
+}
+
 /** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
-export const assemble = async (config: Config, log: Log, stack: DisposeStack): Promise<UseCases> => {
+export const assemble = async (
+  config: Config,
+  {
+    log,
+    observers,
+    stack,
+  }: { readonly log: Log; readonly observers: Observers; readonly stack: DisposeStack },
+): Promise<UseCases> => {
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   // Simulated and real VMs must never meet in one store: each kind of daemon would take the other's for lost.
   const isSimulated = config.defaultProvider === "simulated";
@@ -63,8 +80,9 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
   for (const { key, error } of bad)
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
-  const host = isSimulated ? simulatedHost() : await realHost(config, log, stack);
-  const ports = { ...host, repository, clock: systemClock, log };
+  const found = isSimulated ? simulatedHost() : await realHost(config, log, stack);
+  const host = { ...found, images: observers.images(found.images) };
+  const ports = { ...host, repository, clock: systemClock, log, telemetry: observers.telemetry };
   const reconciler = stack.add(
     "reconciler",
     new Reconciler(ports, {
@@ -73,6 +91,7 @@ export const assemble = async (config: Config, log: Log, stack: DisposeStack): P
     }),
     (it) => it.close(),
   );
+  observers.watch(() => reconciler.load());
 
   const microvms = microvmUseCases({
     ports,

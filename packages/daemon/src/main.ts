@@ -5,10 +5,14 @@
 
 import { once } from "node:events";
 import { setFlagsFromString } from "node:v8";
-import { FlintlockError, type Log, toFlintlockError } from "@flintlock/core";
+import { FlintlockError, type Log, tellEach, toFlintlockError } from "@flintlock/core";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
 import { type ApiListener, serveApi } from "./adapters/api/server.ts";
 import { pinoLog } from "./adapters/logs/pino-log.ts";
+import { createMetrics } from "./adapters/telemetry/metrics.ts";
+import { metricsPages } from "./adapters/telemetry/pages.ts";
+import { startTracing } from "./adapters/telemetry/tracing/tracing.ts";
+import { systemClock } from "./adapters/time/system-clock.ts";
 import { assemble } from "./assemble.ts";
 import { checkText } from "./config/check.ts";
 import { parseCommandLine } from "./config/command-line.ts";
@@ -57,10 +61,24 @@ const serve = async (config: Config): Promise<void> => {
   const log = pinoLog(config.logLevel);
   sayNotices(config, log);
   await using stack = new DisposeStack();
-  const useCases = await assemble(config, log, stack);
+  const metrics = createMetrics({ version: VERSION, clock: systemClock, log });
+  const tracing =
+    config.otlpEndpoint === undefined
+      ? undefined
+      : stack.add(
+          "tracing",
+          await startTracing({ endpoint: config.otlpEndpoint, version: VERSION, log }),
+          (it) => it.close(),
+        );
+  const telemetry =
+    tracing === undefined ? metrics.telemetry : tellEach([metrics.telemetry, tracing.telemetry]);
+  const useCases = await assemble(config, { log, observers: { ...metrics, telemetry }, stack });
   const server = await serveApi({
-    useCases: () => useCases,
+    useCases: (_caller, info) => tracing?.within(info, useCases) ?? useCases,
     listeners: listenersOf(config),
+    interceptors: [metrics.calls.intercept, ...(tracing === undefined ? [] : [tracing.intercept])],
+    meter: metrics.calls,
+    pages: metricsPages(metrics),
     log: log.child({ component: "api" }),
   });
   stack.add("api", server, (it) => it.close(DRAIN_MS));

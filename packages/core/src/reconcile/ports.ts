@@ -6,6 +6,7 @@ import type { ImageStore } from "../ports/image-store.ts";
 import type { Log } from "../ports/log.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
 import type { Provider } from "../ports/provider.ts";
+import type { Telemetry } from "../ports/telemetry.ts";
 import type { VmDirectories } from "../ports/vm-directory.ts";
 import type { VolumeStore } from "../ports/volume-store.ts";
 import type { Repository } from "../records/repository.ts";
@@ -19,6 +20,7 @@ export interface Ports {
   readonly network: NetworkManager;
   readonly clock: Clock;
   readonly log: Log;
+  readonly telemetry: Telemetry;
 }
 
 /** @throws FlintlockError `unsupported` – the daemon was started without the VM's provider */

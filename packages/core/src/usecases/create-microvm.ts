@@ -11,6 +11,7 @@ import type { IdSource } from "../ports/id-source.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
 import type { Capability, Provider } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
+import { begin } from "../reconcile/tell.ts";
 
 export interface CreateParts {
   readonly ports: Ports;
@@ -25,7 +26,7 @@ export interface CreateParts {
 export const createMicroVM =
   (parts: CreateParts) =>
   async (input: CreateInput): Promise<MicroVM> => {
-    const { repository, clock } = parts.ports;
+    const { repository, clock, telemetry } = parts.ports;
     const uid = parts.ids.uid();
     const namespace = parseName(input.namespace || "default", "namespace");
     const id = input.id === "" ? generatedName(uid) : parseName(input.id, "id");
@@ -54,8 +55,11 @@ export const createMicroVM =
       updatedAt: now,
       deletedAt: undefined,
       version: 1,
+      traceparent: input.traceparent,
     };
+    const storing = begin(vm, clock, telemetry);
     await repository.add(vm);
+    storing.end({ kind: "store" }, "ok");
     parts.poke(uid);
     return vm;
   };

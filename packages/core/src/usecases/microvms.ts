@@ -12,6 +12,7 @@ import { providerOf } from "../reconcile/ports.ts";
 import type { ListFilter, LogOptions, MicroVMUseCases, ProcessSession, Target, TerminalSize } from "./api.ts";
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
+import { measureMicroVMs } from "./measure.ts";
 import { resolveTarget } from "./target.ts";
 
 export interface MicroVMParts extends CreateParts {
@@ -84,6 +85,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       };
       return parts.logs.read(directories.path(repository.get(uid)), options, isOver, signal);
     },
+
+    measure: measureMicroVMs(parts.ports),
   };
 };
 

@@ -16,6 +16,7 @@ import {
 import { FakeHost, FakeImages } from "./fake-host.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
+import { RecordedTelemetry } from "./recorded-telemetry.ts";
 import { SeqIds } from "./seq-ids.ts";
 import { SimulatedProvider } from "./simulated-provider.ts";
 
@@ -35,6 +36,7 @@ export class World {
   readonly images = new FakeImages();
   readonly provider = new SimulatedProvider(this.clock);
   readonly ids = new SeqIds();
+  readonly telemetry = new RecordedTelemetry();
 
   /** A daemon starts on this host. Close its reconciler before the next one. */
   async daemon() {
@@ -48,6 +50,7 @@ export class World {
       network: this.host,
       clock: this.clock,
       log: silentLog,
+      telemetry: this.telemetry,
     };
     const reconciler = new Reconciler(ports, { limits: { bootMachine: 2 }, deleteGraceMs: 1000 });
     const microvms = microvmUseCases({
