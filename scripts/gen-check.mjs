@@ -7,7 +7,10 @@ import { join, relative } from "node:path";
 const committed = "packages/api/src/gen";
 const scratch = mkdtempSync(join(tmpdir(), "flintlock-gen-"));
 try {
-  const template = readFileSync("buf.gen.yaml", "utf8").replace(`out: ${committed}`, `out: ${scratch}/gen`);
+  const template = readFileSync("buf.gen.yaml", "utf8").replaceAll(
+    `out: ${committed}`,
+    `out: ${scratch}/gen`,
+  );
   writeFileSync(join(scratch, "buf.gen.yaml"), template);
   execFileSync("node_modules/.bin/buf", ["generate", "--template", join(scratch, "buf.gen.yaml")], {
     stdio: "inherit",

@@ -4,6 +4,7 @@
 #include "control.h"
 #include "log.h"
 #include "poweroff.h"
+#include "proxy.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,6 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define CONTROL_PORT 1024
+#define SSH_PORT 1025
+#define SSH_TARGET 22
 /* How long a late client of `attach` may take to come for the exit, and the host to take it. */
 #define EXIT_DELIVERY_MS 2000
 #define LATE_CLIENT_MS 1000
@@ -29,6 +33,7 @@
 struct loop {
     struct mux mux;
     struct control control;
+    struct proxy proxy;
     int port;
     /*
      * The port's poll() reports readable for as long as the host is away, so it is watched edge-triggered through
@@ -63,6 +68,30 @@ void agent_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static const char *opened(void *context, struct stream *stream, uint32_t port)
+{
+    struct loop *loop = context;
+    switch (port) {
+    case CONTROL_PORT:
+        return control_opened(&loop->control, stream);
+    case SSH_PORT:
+        return proxy_opened(&loop->proxy, stream);
+    default:
+        return "nobody serves this port";
+    }
+}
+
+static void dropped(void *context, struct stream *stream)
+{
+    struct loop *loop = context;
+    if (stream->port == CONTROL_PORT)
+        control_dropped(&loop->control, stream);
+    else
+        proxy_dropped(stream);
+}
+
+static const struct mux_handler handler = {opened, dropped};
+
 static bool loop_open(struct loop *loop, const struct agent *agent)
 {
     sigset_t set;
@@ -77,7 +106,8 @@ static bool loop_open(struct loop *loop, const struct agent *agent)
         return false;
     if (agent->port >= 0 && epoll_ctl(loop->edges, EPOLL_CTL_ADD, agent->port, &event) < 0)
         return false;
-    return mux_init(&loop->mux, &control_handler, &loop->control) &&
+    proxy_init(&loop->proxy, SSH_TARGET);
+    return mux_init(&loop->mux, &handler, loop) &&
            control_init(&loop->control, agent->process, agent->user);
 }
 
@@ -166,8 +196,9 @@ static void take_signals(struct loop *loop)
 
 static void wait_for_events(struct loop *loop, long long now, long long until)
 {
-    static struct pollfd polls[CONTROL_MAX_POLLS + 2];
+    static struct pollfd polls[CONTROL_MAX_POLLS + PROXY_MAX_CONNECTIONS + 2];
     size_t count = control_polls(&loop->control, polls);
+    count += proxy_polls(&loop->proxy, polls + count);
     long long next = control_next(&loop->control, now);
     if (loop->gone_at > 0 && (until == 0 || loop->gone_at + GONE_MS < until))
         until = loop->gone_at + GONE_MS;
@@ -191,6 +222,7 @@ static void turn(struct loop *loop, long long until)
     check_gone(loop, now);
     bool moved = port_read(loop);
     control_pump(&loop->control, now);
+    proxy_pump(&loop->proxy);
     mux_pump(&loop->mux);
     moved |= port_write(loop);
     if (!moved)

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define CONTROL_PORT 1024
 /* One mux frame */
 #define MAX_OUTPUT (MUX_MAX_PAYLOAD - FRAME_HEAD_BYTES)
 /* Kept free of output in a stream's buffer, for an error and the exit */
@@ -130,11 +129,8 @@ void control_pump(struct control *control, long long now)
     }
 }
 
-static const char *opened(void *context, struct stream *stream, uint32_t port)
+const char *control_opened(struct control *control, struct stream *stream)
 {
-    struct control *control = context;
-    if (port != CONTROL_PORT)
-        return "nobody serves this port";
     for (size_t i = 0; i < CONTROL_MAX_SESSIONS; i++) {
         struct session *session = &control->sessions[i];
         if (session->in_use)
@@ -146,9 +142,8 @@ static const char *opened(void *context, struct stream *stream, uint32_t port)
     return "too many commands";
 }
 
-static void dropped(void *context, struct stream *stream)
+void control_dropped(struct control *control, struct stream *stream)
 {
-    struct control *control = context;
     struct session *session = stream->owner;
     if (session == NULL)
         return;
@@ -160,8 +155,6 @@ static void dropped(void *context, struct stream *stream)
         session_release(control, session);
     }
 }
-
-const struct mux_handler control_handler = {opened, dropped};
 
 bool control_init(struct control *control, const struct process_config *process, const struct user *user)
 {

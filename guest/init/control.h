@@ -43,9 +43,10 @@ struct control {
     struct buffer console_out;
 };
 
-extern const struct mux_handler control_handler; /* its context is a struct control */
-
 bool control_init(struct control *control, const struct process_config *process, const struct user *user);
+/* As mux_handler's, for streams of this port. */
+const char *control_opened(struct control *control, struct stream *stream);
+void control_dropped(struct control *control, struct stream *stream);
 /* False with errno. */
 bool control_start_main(struct control *control, enum stdio_kind stdio, unsigned short rows, unsigned short cols);
 /* TERM for the main process, KILL 5 s later; in init mode asks the image's init to power off. */

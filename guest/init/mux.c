@@ -111,7 +111,7 @@ static void open_stream(struct mux *mux, uint32_t id, uint32_t port)
         send_reset(mux, id, "too many streams");
         return;
     }
-    *stream = (struct stream){.id = id, .is_open = true, .credit = MUX_WINDOW, .allowance = MUX_WINDOW};
+    *stream = (struct stream){.id = id, .port = port, .is_open = true, .credit = MUX_WINDOW, .allowance = MUX_WINDOW};
     if (!buffer_init(&stream->in, MUX_WINDOW) || !buffer_init(&stream->out, STREAM_OUT_BYTES)) {
         send_reset(mux, id, "out of memory");
         release(stream);
@@ -259,10 +259,15 @@ bool mux_can_take_input(const struct mux *mux)
     return buffer_room(&mux->out) >= ANSWER_RESERVE;
 }
 
-/* One DATA, or the EOF; false when the stream has nothing to send or may not. */
+/* One DATA, the EOF or the RESET; false when the stream has nothing to send or may not. */
 static bool pump_stream(struct mux *mux, struct stream *stream)
 {
     size_t n = buffer_used(&stream->out);
+    if (stream->reset != NULL) {
+        send_reset(mux, stream->id, stream->reset);
+        release(stream);
+        return false;
+    }
     if (n > stream->credit)
         n = stream->credit;
     if (n > MUX_MAX_PAYLOAD)
@@ -327,6 +332,17 @@ void stream_take(struct stream *stream, size_t length)
 {
     buffer_drop(&stream->in, length);
     stream->taken += (uint32_t)length;
+}
+
+void stream_end(struct stream *stream)
+{
+    stream->out_eof = true;
+}
+
+void stream_reset(struct stream *stream, const char *text)
+{
+    stream_finish(stream);
+    stream->reset = text;
 }
 
 void stream_finish(struct stream *stream)

@@ -19,6 +19,7 @@
 
 struct stream {
     uint32_t id;
+    uint32_t port;
     bool is_open;
     struct buffer in;    /* from the host, unread */
     struct buffer out;   /* to the host, not yet in a frame */
@@ -29,6 +30,7 @@ struct stream {
     bool out_eof;        /* we are done; EOF goes out behind the last byte */
     bool eof_sent;
     bool is_finished;    /* by its owner, who has forgotten it */
+    const char *reset;   /* finished by a RESET with this text, not sent yet */
     void *owner;
 };
 
@@ -68,5 +70,9 @@ bool mux_is_busy(const struct mux *mux);
 
 /* The owner read `length` bytes of `in`. */
 void stream_take(struct stream *stream, size_t length);
+/* No more from us; what the host sends is still taken. */
+void stream_end(struct stream *stream);
+/* Ends it at once; `text` is constant, at most 32 bytes of it are sent. The owner must forget the stream. */
+void stream_reset(struct stream *stream, const char *text);
 /* No more from us; what `in` holds and will hold is thrown away. The owner must forget the stream. */
 void stream_finish(struct stream *stream);

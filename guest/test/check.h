@@ -14,5 +14,6 @@
 
 void test_json(void);
 void test_mux(void);
+void test_proxy(void);
 void test_users(void);
 void test_config(void);

@@ -6,6 +6,7 @@ int main(void)
     test_config();
     test_users();
     test_mux();
+    test_proxy();
     puts("guest: all checks passed");
     return 0;
 }

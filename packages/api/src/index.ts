@@ -1,4 +1,5 @@
 /** Generated from `proto/` by `npm run gen`; this list is the only text written by hand. */
+export { COMMENTS } from "./gen/comments.ts";
 export * from "./gen/flintlock/v1/host_pb.ts";
 export * from "./gen/flintlock/v1/images_pb.ts";
 export * as ext from "./gen/flintlock/v1/microvms_pb.ts";

@@ -12,6 +12,7 @@ import {
   type ImageStore,
   imageUseCases,
   type Log,
+  MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
   PROBE_NAMESPACE,
@@ -98,7 +99,7 @@ export const assemble = async (
     ids: ulidSource(),
     hostPorts,
     limits: {
-      maxVcpu: 64,
+      maxVcpu: MICROVM_FIELDS.vcpu.max,
       maxMemoryMib: config.maxMemoryMib,
       providers: [config.defaultProvider],
       bundledKernel: BUNDLED_KERNEL,

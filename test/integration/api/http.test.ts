@@ -90,9 +90,7 @@ describe("v1alpha1 over HTTP", () => {
       json: { microvm: [] },
     });
     expect((await callJson("GET", "/v1alpha1/microvm/shop?name=web-1")).json.microvm).toHaveLength(1);
-    for (const all of ["/v1alpha1/microvm", "/v1alpha1/microvm/"]) {
-      expect((await callJson("GET", all)).json.microvm.length).toBeGreaterThanOrEqual(2);
-    }
+    expect((await callJson("GET", "/v1alpha1/microvm/")).json.microvm.length).toBeGreaterThanOrEqual(2);
   });
 
   test("delete answers an empty object, and then not found", async () => {
@@ -173,7 +171,19 @@ describe("what is not right", () => {
   });
 
   test("bodies that are not what they should be are 400, and name the field where it is known", async () => {
-    for (const body of ["{", "[]", "3", '"x"', '{"vcpu":"many"}', '{"rootVolume":[]}', "\u0000"]) {
+    for (const body of [
+      "{",
+      "[]",
+      "3",
+      '"x"',
+      "null",
+      "{} {}",
+      '{"id":"a","id":"b"}',
+      "\ufeff{}",
+      '{"vcpu":"many"}',
+      '{"rootVolume":[]}',
+      "\u0000",
+    ]) {
       expect([body, (await callJson("POST", "/v1alpha1/microvm", body)).status]).toEqual([body, 400]);
     }
     for (const vcpu of [2 ** 31, -(2 ** 40), 1.5, 1e300]) {
@@ -181,7 +191,7 @@ describe("what is not right", () => {
       expect(status).toBe(400);
       expect(json.details[0]).toMatchObject({ fieldViolations: [{ field: "vcpu" }] });
     }
-    for (const body of ["", "null"]) {
+    for (const body of ["", " \n"]) {
       const { json } = await callJson("POST", "/v1alpha1/microvm", body);
       expect(json.message).toBe("invalid create microvm request: MicroVMSpec required");
     }

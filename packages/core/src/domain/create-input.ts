@@ -19,10 +19,18 @@ export interface CreateInput {
   /** Empty = the daemon's default */
   readonly provider: string;
   readonly allowGuestAgent: boolean;
+  readonly cpuConfig?: CpuConfigInput | undefined;
+  /** Chosen by the client; empty or absent: none */
+  readonly requestId?: string;
   /** Absent on the v1alpha1 contract */
   readonly extension: ExtensionInput | undefined;
   /** W3C trace context of the request, when it is traced; put there by whoever traces, not by the API's handlers */
   readonly traceparent?: string;
+}
+
+export interface CpuConfigInput {
+  readonly featuresToEnable: readonly string[];
+  readonly kvmCapabilitiesToDisable: readonly string[];
 }
 
 export interface KernelInput {

@@ -24,11 +24,19 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** One field that breaks a rule: its path in wire names, such as `interfaces[1].device_id`, and what would be right. */
+export interface Violation {
+  readonly field: string;
+  readonly problem: string;
+}
+
 export interface ErrorOptions {
   /** Safe for the caller: ids, limits, names. `field` is the path of the offending field */
   readonly detail?: Readonly<Record<string, string | number>>;
   /** What to do next, one sentence */
   readonly hint?: string | undefined;
+  /** All that was found wrong with a request; left out, `detail.field` alone */
+  readonly violations?: readonly Violation[];
   readonly cause?: unknown;
 }
 
@@ -36,6 +44,7 @@ export class FlintlockError extends Error {
   readonly code: ErrorCode;
   readonly detail: Readonly<Record<string, string | number>>;
   readonly hint: string | undefined;
+  readonly violations: readonly Violation[];
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -43,12 +52,17 @@ export class FlintlockError extends Error {
     this.code = code;
     this.detail = options.detail ?? {};
     this.hint = options.hint;
+    const field = this.detail["field"];
+    this.violations = options.violations ?? (typeof field === "string" ? [{ field, problem: message }] : []);
   }
 }
 
 /** A field breaks a rule. `field` is a path such as `interfaces[1].device_id`, in wire names. */
 export const invalidField = (field: string, problem: string): FlintlockError =>
-  new FlintlockError("invalid_spec", `${field}: ${problem}`, { detail: { field } });
+  new FlintlockError("invalid_spec", `${field}: ${problem}`, {
+    detail: { field },
+    violations: [{ field, problem }],
+  });
 
 export const notFound = (what: string): FlintlockError =>
   new FlintlockError("not_found", `${what} not found`);

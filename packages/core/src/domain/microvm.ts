@@ -39,6 +39,7 @@ export interface MicroVMSpec {
   /** Values base64, as on the wire */
   readonly metadata: Readonly<Record<string, string>>;
   readonly allowGuestAgent: boolean;
+  readonly cpuConfig?: CpuConfig | undefined;
   readonly process: ProcessOverride;
   readonly ports: readonly PortPublication[];
   /** Which comes first when the image offers both an init system and a command */
@@ -47,6 +48,12 @@ export interface MicroVMSpec {
   readonly pull: "missing" | "always" | "never";
   /** What happens when the guest ends by itself */
   readonly restart: "no" | "always";
+}
+
+/** As asked; names and numbers are the provider's. */
+export interface CpuConfig {
+  readonly featuresToEnable: readonly string[];
+  readonly kvmCapabilitiesToDisable: readonly string[];
 }
 
 export interface BootFile {

@@ -3,25 +3,22 @@ import { familyOf } from "./address.ts";
 import type { ExtensionInput, PortInput } from "./create-input.ts";
 import { invalidField } from "./errors.ts";
 import type { PortPublication, ProcessOverride } from "./microvm.ts";
-import { parseOptionalText, parseText } from "./text-rules.ts";
-
-const MAX_ARGS = 1024;
-const MAX_ARG_LENGTH = 128 * 1024;
-const MAX_PORTS = 64;
-const ENV_KEY = /^[^=\s]{1,256}$/;
+import { REQUEST_FIELDS } from "./request-fields.ts";
+import { parseForm, parseText, parseTextMap } from "./text-rules.ts";
+import { parseAll, parseEach } from "./violations.ts";
 
 export const parseProcess = (input: ExtensionInput | undefined): ProcessOverride => {
   if (input === undefined) return IMAGE_DEFAULT;
-  return {
-    command: input.command === undefined ? undefined : parseArgs(input.command, "process.command"),
-    entrypoint:
-      input.entrypoint === undefined ? undefined : parseArgs(input.entrypoint, "process.entrypoint"),
-    env: parseEnv(input.env),
-    user: input.user === "" ? undefined : parseUser(input.user),
-    cwd: input.cwd === "" ? undefined : parseCwd(input.cwd),
-    tty: input.tty,
-    attach: input.attach,
-  };
+  const { command, entrypoint, env, user, cwd, tty, attach } = input;
+  return parseAll<ProcessOverride>({
+    command: () => (command === undefined ? undefined : parseArgs(command, "process.command")),
+    entrypoint: () => (entrypoint === undefined ? undefined : parseArgs(entrypoint, "process.entrypoint")),
+    env: () => parseTextMap(env, "process.env", REQUEST_FIELDS["process.env"], parseArgument),
+    user: () => (user === "" ? undefined : parsePlain(user, "process.user")),
+    cwd: () => (cwd === "" ? undefined : parsePlain(cwd, "process.cwd")),
+    tty: () => tty,
+    attach: () => attach,
+  });
 };
 
 /** v1alpha1 has no process: the image decides, and output goes to the console. */
@@ -35,53 +32,31 @@ const IMAGE_DEFAULT: ProcessOverride = {
   attach: false,
 };
 
-const parseArgs = (args: readonly string[], field: string): readonly string[] => {
-  if (args.length > MAX_ARGS) throw invalidField(field, `at most ${MAX_ARGS} arguments are possible`);
-  for (const [index, arg] of args.entries()) {
-    if (arg.length > MAX_ARG_LENGTH)
-      throw invalidField(`${field}[${index}]`, `is longer than ${MAX_ARG_LENGTH}`);
-    if (arg.includes("\0")) throw invalidField(`${field}[${index}]`, "contains a zero byte");
-  }
-  return args;
+const parseArgs = (
+  args: readonly string[],
+  field: "process.command" | "process.entrypoint",
+): readonly string[] => {
+  const { maxItems } = REQUEST_FIELDS[field];
+  if (args.length > maxItems) throw invalidField(field, `at most ${maxItems} arguments are possible`);
+  return parseEach(args, (arg, index) => parseArgument(arg, `${field}[${index}]`));
 };
 
-const parseEnv = (env: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
-  const entries = Object.entries(env);
-  if (entries.length > MAX_ARGS)
-    throw invalidField("process.env", `at most ${MAX_ARGS} variables are possible`);
-  for (const [key, value] of entries) {
-    if (!ENV_KEY.test(key) || key.includes("\0")) {
-      throw invalidField(
-        "process.env",
-        "a variable's name must be 1 to 256 characters without '=' or white space",
-      );
-    }
-    if (value.length > MAX_ARG_LENGTH || value.includes("\0")) {
-      throw invalidField(
-        `process.env[${key}]`,
-        `must be at most ${MAX_ARG_LENGTH} characters without zero bytes`,
-      );
-    }
-  }
-  return env;
+const ARGUMENT = REQUEST_FIELDS["process.command"].item;
+
+/** Anything but a zero byte; what it is, is not repeated: environments hold secrets. */
+const parseArgument = (text: string, field: string): string => {
+  if (text.length <= ARGUMENT.maxLength && ARGUMENT.pattern.test(text)) return text;
+  throw invalidField(field, `must be at most ${ARGUMENT.maxLength} ${ARGUMENT.form}`);
 };
 
-const parseUser = (text: string): string => {
-  parseText(text, "process.user", 128);
-  if (/^[^:\s]+(:[^:\s]+)?$/.test(text)) return text;
-  throw invalidField("process.user", "must be user or user:group, names or numbers");
-};
-
-const parseCwd = (text: string): string => {
-  parseText(text, "process.cwd", 4096);
-  if (text.startsWith("/")) return text;
-  throw invalidField("process.cwd", "must be an absolute path in the guest");
-};
+const parsePlain = (text: string, field: "process.user" | "process.cwd"): string =>
+  parseForm(parseText(text, field, REQUEST_FIELDS[field]), field, REQUEST_FIELDS[field]);
 
 export const parsePorts = (inputs: readonly PortInput[]): readonly PortPublication[] => {
-  if (inputs.length > MAX_PORTS) throw invalidField("ports", `at most ${MAX_PORTS} ports are possible`);
+  const { maxItems } = REQUEST_FIELDS.ports;
+  if (inputs.length > maxItems) throw invalidField("ports", `at most ${maxItems} ports are possible`);
   const seen = new Set<string>();
-  return inputs.map((input, index) => {
+  return parseEach(inputs, (input, index) => {
     const port = parsePort(input, `ports[${index}]`);
     const key = `${port.protocol} ${port.hostIp} ${port.hostPort}`;
     if (port.hostPort !== 0 && seen.has(key))
@@ -91,38 +66,40 @@ export const parsePorts = (inputs: readonly PortInput[]): readonly PortPublicati
   });
 };
 
-const parsePort = (input: PortInput, field: string): PortPublication => {
-  const hostIp = input.hostIp === "" ? "127.0.0.1" : parseOptionalText(input.hostIp, `${field}.host_ip`, 45);
-  if (familyOf(hostIp) === undefined)
-    throw invalidField(`${field}.host_ip`, "must be an IP address of this host");
-  const { protocol } = input;
-  if (protocol !== "" && protocol !== "tcp" && protocol !== "udp") {
-    throw invalidField(`${field}.protocol`, "must be tcp or udp");
-  }
-  return {
-    hostIp,
-    hostPort: parsePortNumber(input.hostPort, `${field}.host_port`, 0),
-    guestPort: parsePortNumber(input.guestPort, `${field}.guest_port`, 1),
-    protocol: protocol === "udp" ? "udp" : "tcp",
-  };
+const parsePort = (input: PortInput, field: string): PortPublication =>
+  parseAll<PortPublication>({
+    hostIp: () => parseHostIp(input.hostIp || REQUEST_FIELDS["ports[].host_ip"].default, `${field}.host_ip`),
+    hostPort: () => parsePortNumber(input.hostPort, field, "host_port"),
+    guestPort: () => parsePortNumber(input.guestPort, field, "guest_port"),
+    protocol: () =>
+      parseWord(input.protocol, `${field}.protocol`, REQUEST_FIELDS["ports[].protocol"].values) ??
+      REQUEST_FIELDS["ports[].protocol"].default,
+  });
+
+const parseHostIp = (text: string, field: string): string => {
+  if (familyOf(text) !== undefined) return text;
+  throw invalidField(field, "must be an IP address of this host");
 };
 
-const parsePortNumber = (value: number, field: string, min: 0 | 1): number => {
-  if (Number.isInteger(value) && value >= min && value <= 65_535) return value;
-  throw invalidField(field, `must be ${min} to 65535`);
+const parsePortNumber = (value: number, field: string, name: "host_port" | "guest_port"): number => {
+  const { min, max } = REQUEST_FIELDS[`ports[].${name}`];
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw invalidField(`${field}.${name}`, `must be ${min} to ${max}`);
 };
 
-export const parseRestart = (input: ExtensionInput | undefined): "no" | "always" => {
-  if (input === undefined) return "always";
-  const { restart } = input;
-  if (restart === "" || restart === "no") return "no";
-  if (restart === "always") return "always";
-  throw invalidField("restart", "must be no or always");
+/** One of `words`; undefined for the empty text. */
+const parseWord = <W extends string>(text: string, field: string, words: readonly W[]): W | undefined => {
+  if (text === "") return undefined;
+  const word = words.find((each) => each === text);
+  if (word !== undefined) return word;
+  throw invalidField(field, `must be ${words.join(" or ")}`);
 };
 
-export const parsePull = (input: ExtensionInput | undefined): "missing" | "always" | "never" => {
-  const pull = input?.pull ?? "";
-  if (pull === "") return "missing";
-  if (pull === "missing" || pull === "always" || pull === "never") return pull;
-  throw invalidField("pull", "must be missing, always or never");
-};
+const RESTARTS = ["no", "always"] as const;
+
+/** COMPAT: upstream starts again whatever ends. */
+export const parseRestart = (input: ExtensionInput | undefined): "no" | "always" =>
+  input === undefined ? "always" : (parseWord(input.restart, "restart", RESTARTS) ?? "no");
+
+export const parsePull = (input: ExtensionInput | undefined): "missing" | "always" | "never" =>
+  parseWord(input?.pull ?? "", "pull", REQUEST_FIELDS.pull.values) ?? REQUEST_FIELDS.pull.default;

@@ -5,6 +5,8 @@ import type { Digest, OciReference } from "./units.ts";
 export const MAX_REFERENCE_NAME = 255;
 export const MAX_REFERENCE_TAG = 128;
 const MAX_REFERENCE_TEXT = MAX_REFERENCE_NAME + 1 + MAX_REFERENCE_TAG + "@sha256:".length + 64;
+/** Before the clean-up: nobody pads a reference with a megabyte of spaces in good faith. */
+export const MAX_RAW_REFERENCE = 4 * MAX_REFERENCE_TEXT;
 
 const DEFAULT_REGISTRY = "docker.io";
 const DEFAULT_NAMESPACE = "library";
@@ -41,8 +43,7 @@ export const parseReference = (text: string, field: string): OciReference => {
   const refuse = (problem: string): never => {
     throw invalidField(field, problem);
   };
-  // Bounded before the clean-up too: nobody pads a reference with a megabyte of spaces in good faith.
-  if (text.length > 4 * MAX_REFERENCE_TEXT) refuse("is too long for an image reference");
+  if (text.length > MAX_RAW_REFERENCE) refuse("is too long for an image reference");
   const clean = text.trim().replace(CONTROL_CHARACTERS, "");
   if (clean === "") refuse("must name an image, for example docker.io/library/alpine:3.20");
   if (clean.length > MAX_REFERENCE_TEXT) refuse("is too long for an image reference");

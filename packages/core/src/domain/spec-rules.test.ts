@@ -140,3 +140,51 @@ test("a key called __proto__ is only a key", () => {
   const spec = parseSpec(wireInput({ labels: JSON.parse('{"__proto__":"x"}') }), SIMULATED_LIMITS);
   expect(Object.keys(spec.labels)).toEqual(["__proto__"]);
 });
+
+test("everything that is wrong with a request is told at once, in the order of its fields", () => {
+  const input = wireInput({
+    vcpu: 65,
+    kernel: { ...kernel, image: "", filename: "../x" },
+    interfaces: [
+      { ...tap, deviceId: "A" },
+      { ...tap, guestMac: "zz" },
+    ],
+    metadata: { "user-data": "%" },
+  });
+  const refusal = (): FlintlockError => {
+    try {
+      parseSpec(input, SIMULATED_LIMITS);
+    } catch (error) {
+      if (error instanceof FlintlockError) return error;
+    }
+    throw new Error("accepted");
+  };
+  const { code, message, detail, violations } = refusal();
+  expect(violations.map(({ field }) => field)).toEqual([
+    "vcpu",
+    "kernel.image",
+    "kernel.filename",
+    "interfaces[0].device_id",
+    "interfaces[1].guest_mac",
+    "metadata[user-data]",
+  ]);
+  expect([code, detail["field"]]).toEqual(["invalid_spec", "vcpu"]);
+  expect(message).toMatch(/^validation failures found: vcpu: 65 is out of range/);
+});
+
+test("a request with a hundred faults is told the first thirty-two", () => {
+  const interfaces = Array.from({ length: 8 }, () => ({ ...tap, deviceId: "A", guestMac: "zz", type: 7 }));
+  const additionalVolumes = Array.from({ length: 24 }, () => ({ ...volume, id: "", containerSource: "" }));
+  try {
+    parseSpec(wireInput({ interfaces, additionalVolumes }), SIMULATED_LIMITS);
+    throw new Error("accepted");
+  } catch (error) {
+    expect(error).toMatchObject({ code: "invalid_spec", violations: { length: 32 } });
+  }
+});
+
+test("a refusal names the metadata's key and never shows its value", () => {
+  const work = () => parseSpec(wireInput({ metadata: { "user-data": "c2VjcmV0=secret" } }), SIMULATED_LIMITS);
+  expect(work).toThrow(/metadata\[user-data\]: must be base64/);
+  expect(work).not.toThrow(/secret/);
+});

@@ -2,10 +2,12 @@
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM, MicroVMSpec, NetworkInterface, PortPublication } from "../domain/microvm.ts";
+import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import { generatedName, parseName } from "../domain/names.ts";
 import type { SpecLimits } from "../domain/spec-rules.ts";
 import { parseSpec } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
+import { parseAll } from "../domain/violations.ts";
 import type { HostPorts } from "../ports/host-ports.ts";
 import type { IdSource } from "../ports/id-source.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
@@ -28,9 +30,11 @@ export const createMicroVM =
   async (input: CreateInput): Promise<MicroVM> => {
     const { repository, clock, telemetry } = parts.ports;
     const uid = parts.ids.uid();
-    const namespace = parseName(input.namespace || "default", "namespace");
-    const id = input.id === "" ? generatedName(uid) : parseName(input.id, "id");
-    const parsed = parseSpec(input, parts.limits);
+    const { namespace, id, parsed } = parseAll({
+      namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
+      id: () => (input.id === "" ? generatedName(uid) : parseName(input.id, "id")),
+      parsed: () => parseSpec(input, parts.limits),
+    });
     const provider = parts.ports.providers.get(parsed.provider);
     const interfaces = parsed.interfaces.map((iface, index) =>
       withLink(iface, index, parts.ports.network, provider),

@@ -74,9 +74,9 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
   return { config: Object.freeze(config), settings };
 };
 
-const hostInterface = (settings: Settings, option: "bridge-name" | "parent-iface"): string | undefined => {
-  const name = settings.get(option);
-  return name === undefined || name === "" ? undefined : parseHostInterface(name, `--${option}`);
+const hostInterface = (settings: Settings, name: "bridge-name" | "parent-iface"): string | undefined => {
+  const text = settings.get(name);
+  return text === undefined || text === "" ? undefined : parseHostInterface(text, `--${name}`);
 };
 
 /** What this daemon can run; `spec-rules.ts` knows the names that others can. */

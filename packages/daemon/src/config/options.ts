@@ -224,7 +224,7 @@ export const OPTIONS = {
     kind: "text",
     section: "network",
     placeholder: "NAME",
-    help: "link that MACVTAP interfaces share",
+    help: "host interface that MACVTAP interfaces share",
   },
 
   "guest-images": {

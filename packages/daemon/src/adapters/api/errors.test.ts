@@ -7,7 +7,7 @@ import {
   silentLog,
 } from "@flintlock/core";
 import { expect, test } from "vitest";
-import { statusOf } from "./errors.ts";
+import { MEANINGS, statusOf } from "./errors.ts";
 import { detailToJson, statusToBinary } from "./schema/rpc-status.ts";
 
 const status = (error: unknown) => statusOf(error, silentLog, "/x/Y");
@@ -41,8 +41,7 @@ test("field, reason, hint and retry time are details", () => {
   expect(details).toEqual([
     {
       kind: "BadRequest",
-      field: "interfaces[1].device_id",
-      description: "interfaces[1].device_id: is taken",
+      violations: [{ field: "interfaces[1].device_id", description: "is taken" }],
     },
     { kind: "ErrorInfo", reason: "invalid_spec", domain: "flintlock", metadata: {} },
   ]);
@@ -51,6 +50,20 @@ test("field, reason, hint and retry time are details", () => {
     { kind: "ErrorInfo", reason: "exhausted", domain: "flintlock", metadata: { hint: "Wait.", limit: "4" } },
     { kind: "RetryInfo", retryMs: 5_000 },
   ]);
+});
+
+test("every violation is told, within what a trailer may hold", () => {
+  const violations = Array.from({ length: 32 }, (_, n) => ({ field: `f${n}`, problem: "x".repeat(60) }));
+  const [first] = status(new FlintlockError("invalid_spec", "m", { violations })).details;
+  expect(first).toMatchObject({ kind: "BadRequest", violations: { length: 32 } });
+  const long = violations.map(({ field }) => ({ field, problem: "x".repeat(10_000) }));
+  const bounded = status(new FlintlockError("invalid_spec", "m".repeat(10_000), { violations: long }));
+  expect(statusToBinary(bounded).byteLength).toBeLessThan(6_000);
+});
+
+test("every code says what it means", () => {
+  for (const meaning of Object.values(ERROR_CODES)) expect(meaning.length).toBeGreaterThan(10);
+  expect(Object.keys(MEANINGS).sort()).toEqual(Object.keys(ERROR_CODES).sort());
 });
 
 test("an error that is not ours is told by a reference that the log explains", () => {
@@ -77,7 +90,7 @@ test("the wire form is google.rpc.Status, byte by byte", () => {
     code: 3,
     message: "m",
     details: [
-      { kind: "BadRequest", field: "f", description: "d" },
+      { kind: "BadRequest", violations: [{ field: "f", description: "d" }] },
       { kind: "RetryInfo", retryMs: 1_500 },
     ],
   });

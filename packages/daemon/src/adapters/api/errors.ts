@@ -32,6 +32,9 @@ const DOMAIN = "flintlock";
 /** Trailers must fit the smallest header limit among clients: 8 KiB, percent-encoding triples a byte. */
 const MAX_MESSAGE_CHARS = 1_500;
 const MAX_METADATA_CHARS = 500;
+const MAX_FIELD_CHARS = 200;
+/** Of all violations: base64 adds a third */
+const MAX_VIOLATIONS_CHARS = 2_500;
 const INCIDENT_BYTES = 4;
 
 /** The one catch-all of both transports. Internal errors are logged with a reference and told without words. */
@@ -59,11 +62,7 @@ const describeError = (error: FlintlockError) => ({
 const detailsOf = (error: FlintlockError): readonly StatusDetail[] => {
   if (error.code === "internal") return [];
   const details: StatusDetail[] = [];
-  const field = error.detail["field"];
-  if (typeof field === "string") {
-    const description = wellFormed(error.message, MAX_METADATA_CHARS);
-    details.push({ kind: "BadRequest", field: wellFormed(field, MAX_METADATA_CHARS), description });
-  }
+  if (error.violations.length > 0) details.push({ kind: "BadRequest", violations: violationsOf(error) });
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(error.detail)) {
     if (key !== "field") metadata[key] = wellFormed(String(value), MAX_METADATA_CHARS);
@@ -73,6 +72,22 @@ const detailsOf = (error: FlintlockError): readonly StatusDetail[] => {
   const { retryMs } = MEANINGS[error.code];
   if (retryMs !== undefined) details.push({ kind: "RetryInfo", retryMs });
   return details;
+};
+
+/** As many as fit: one is told whatever its length. */
+const violationsOf = (error: FlintlockError): readonly { field: string; description: string }[] => {
+  const told: { field: string; description: string }[] = [];
+  let chars = 0;
+  for (const { field, problem } of error.violations) {
+    const violation = {
+      field: wellFormed(field, MAX_FIELD_CHARS),
+      description: wellFormed(problem, MAX_METADATA_CHARS),
+    };
+    chars += violation.field.length + violation.description.length;
+    if (told.length > 0 && chars > MAX_VIOLATIONS_CHARS) break;
+    told.push(violation);
+  }
+  return told;
 };
 
 /**

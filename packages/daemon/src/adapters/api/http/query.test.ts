@@ -27,7 +27,7 @@ test("nested, repeated, enum and map parameters find their place", () => {
       address: { nameservers: ["a", "b"] },
     },
   );
-  expect(parse(types.NetworkInterfaceSchema, "type=1")).toEqual({ type: 1 });
+  expect(parse(types.NetworkInterfaceSchema, "type=1")).toEqual({ type: "TAP" });
 });
 
 test("what the path or the body already say is left alone", () => {
@@ -44,6 +44,22 @@ test("a value that does not fit is refused by the field's name", () => {
   };
   expect(field("follow=maybe")).toEqual({ field: "follow" });
   expect(field("target=a&target=b")).toEqual({ field: "target" });
+  for (const query of [
+    "target.a=b",
+    "target[a]=b",
+    "tail=1e1",
+    "tail=0x1",
+    "tail=%2B1",
+    "tail=",
+    "tail=1.0",
+  ]) {
+    expect([query, Object.keys(field(query) ?? {})]).toEqual([query, ["field"]]);
+  }
+  expect(() => parse(ext.ListRequestSchema, "labels=a")).toThrow("labels[key]=value");
+  expect(() => parse(ext.ListRequestSchema, "labels[a]=b&labels[a]=c")).toThrow("labels[key]=value");
+  expect(() => parse(ext.ListRequestSchema, "states=99")).toThrow("PENDING");
+  expect(() => parse(wire.CreateMicroVMRequestSchema, "metadata[a]=b")).toThrow("cannot be given");
+  expect(() => parse(types.MicroVMSpecSchema, "kernel=k")).toThrow("cannot be given");
   expect(() => parse(types.NetworkInterfaceSchema, "type=BRIDGE")).toThrow("MACVTAP, TAP");
   expect(() => parse(ext.GetRequestSchema, "x=1&".repeat(2_000))).toThrow("at most");
 });

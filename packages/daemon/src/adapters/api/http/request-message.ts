@@ -2,12 +2,16 @@
 import { create, type DescMessage, fromJsonString, type Message, mergeFromJson } from "@bufbuild/protobuf";
 import { isFieldError, reflect } from "@bufbuild/protobuf/reflect";
 import { FlintlockError, invalidField } from "@flintlock/core";
-import { refuseUnknownEnums } from "./enum-names.ts";
+import { parseForm } from "./form.ts";
+import { refuseMisread } from "./json-values.ts";
 import { paramsToJson, queryToJson } from "./query.ts";
 import type { Match } from "./router.ts";
 
 export interface HttpParts {
-  readonly query: URLSearchParams;
+  /** As it came */
+  readonly query: string;
+  /** Parameters that came in the body, which is then empty */
+  readonly form: URLSearchParams;
   readonly body: Uint8Array;
 }
 
@@ -19,10 +23,12 @@ export const requestMessage = ({ route, params }: Match, parts: HttpParts, maxJs
   const text = route.body === "" ? "" : bodyText(parts.body, maxJsonDepth);
   try {
     const message = bodyMessage(desc, route.body, text);
-    if (route.body !== "*" && parts.query.size > 0) {
-      const pathFields = new Set(Object.keys(params).map((path) => path.split(".")[0]));
-      const isTaken = (name: string): boolean => name === route.body || pathFields.has(name);
-      mergeFromJson(desc, message, queryToJson(desc, parts.query, isTaken), READ);
+    const pathFields = new Set(Object.keys(params).map((path) => path.split(".")[0]));
+    const isTaken = (name: string): boolean => name === route.body || pathFields.has(name);
+    // A query without a field for it is not even read
+    if (route.body !== "*" && desc.fields.some(({ name }) => !isTaken(name))) {
+      const query = new URLSearchParams([...parts.form, ...parseForm(parts.query, "query")]);
+      mergeFromJson(desc, message, queryToJson(desc, query, isTaken), READ);
     }
     return mergeFromJson(desc, message, paramsToJson(desc, params), READ);
   } catch (error) {
@@ -30,11 +36,12 @@ export const requestMessage = ({ route, params }: Match, parts: HttpParts, maxJs
   }
 };
 
-/** An empty body and `null` are the empty message, or the unset field. */
+/** An empty body is the empty message, or the unset field. */
 const bodyMessage = (desc: DescMessage, body: string, text: string): Message => {
-  const isEmpty = text === "" || text.trim() === "null";
+  const isEmpty = /^[ \t\r\n]*$/.test(text);
+  if (!isEmpty && text.trim() === "null") throw invalidField("body", "must be an object, not null");
   if (body === "*" && !isEmpty) {
-    refuseUnknownEnums(desc, JSON.parse(text));
+    refuseMisread(desc, JSON.parse(text));
     return fromJsonString(desc, text, READ);
   }
   const message = create(desc);
@@ -42,7 +49,7 @@ const bodyMessage = (desc: DescMessage, body: string, text: string): Message => 
   const field = desc.fields.find(({ name }) => name === body);
   if (field?.fieldKind !== "message")
     throw new Error(`${desc.typeName}: body ${body} is not a message field`);
-  refuseUnknownEnums(field.message, JSON.parse(text));
+  refuseMisread(field.message, JSON.parse(text));
   const value = reflect(field.message, fromJsonString(field.message, text, READ));
   reflect(desc, message).set(field, value);
   return message;
@@ -57,7 +64,7 @@ const decodeError = (error: unknown): unknown => {
   return new FlintlockError("invalid_spec", error.message, options);
 };
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const bodyText = (body: Uint8Array, maxJsonDepth: number): string => {
   if (jsonDepth(body) > maxJsonDepth) throw invalidField("body", `must nest at most ${maxJsonDepth} deep`);

@@ -41,6 +41,8 @@ export const METHOD_NOT_ALLOWED: Status = {
 };
 export const BAD_REQUEST: Status = { code: status.INVALID_ARGUMENT, message: "Bad Request", details: [] };
 
+export const PAYLOAD_TOO_LARGE = 413;
+
 export const FOREIGN_ORIGIN: Status = {
   code: status.PERMISSION_DENIED,
   message: "requests from another web site are refused",
@@ -70,7 +72,8 @@ export const errorJson = ({ code, message, details }: Status): JsonObject => ({
 export const sendJson = (response: ServerResponse, code: number, json: string): void => {
   if (response.headersSent || response.destroyed) return;
   const body = Buffer.from(json);
-  response.writeHead(code, { "Content-Type": "application/json", "Content-Length": body.byteLength });
+  const length = response.hasHeader("Transfer-Encoding") ? {} : { "Content-Length": body.byteLength };
+  response.writeHead(code, { "Content-Type": "application/json", ...length });
   response.end(body);
 };
 
@@ -81,6 +84,7 @@ export const sendPage = (
 ): void => {
   if (response.headersSent || response.destroyed) return;
   const bytes = Buffer.from(body);
+  response.removeHeader("Transfer-Encoding");
   response.writeHead(status ?? 200, {
     ...headers,
     "Content-Type": contentType,

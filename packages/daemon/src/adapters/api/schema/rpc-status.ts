@@ -30,7 +30,10 @@ export interface Status {
 }
 
 export type StatusDetail =
-  | { readonly kind: "BadRequest"; readonly field: string; readonly description: string }
+  | {
+      readonly kind: "BadRequest";
+      readonly violations: readonly { readonly field: string; readonly description: string }[];
+    }
   | {
       readonly kind: "ErrorInfo";
       readonly reason: string;
@@ -64,7 +67,9 @@ const NANOS_PER_MS = 1_000_000;
 const wireFields = (detail: StatusDetail): JsonObject => {
   switch (detail.kind) {
     case "BadRequest":
-      return { fieldViolations: [{ field: detail.field, description: detail.description }] };
+      return {
+        fieldViolations: detail.violations.map(({ field, description }) => ({ field, description })),
+      };
     case "ErrorInfo": {
       const metadata = Object.entries(detail.metadata).map(([key, value]) => ({ key, value }));
       return { reason: detail.reason, domain: detail.domain, metadata };

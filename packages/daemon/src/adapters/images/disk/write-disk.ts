@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
-import { FlintlockError, invalidField } from "@flintlock/core";
+import { FlintlockError, invalidField, VOLUME_FIELDS } from "@flintlock/core";
 import type { LayerBlob } from "../image-disks.ts";
 import { DiskFull } from "./ext4/block-allocator.ts";
 import { makeEmptyFilesystem } from "./ext4/empty-filesystem.ts";
@@ -13,10 +13,8 @@ import { FileTree } from "./layers/tree.ts";
 
 /** Virtual size of a disk when nobody asks for one; the file is sparse, so only the content takes room. */
 export const DEFAULT_SIZE_MIB = 10 * 1024;
-/** How far a disk grows to fit its image. */
-export const MAX_SIZE_MIB = 1024 * 1024;
-/** Less is no file system worth the name. */
-export const MIN_SIZE_MIB = 8;
+/** Less is no file system worth the name; the most is also how far a disk grows to fit its image. */
+export const { min: MIN_SIZE_MIB, max: MAX_SIZE_MIB } = VOLUME_FIELDS.size_in_mb;
 const MIB = 1024 * 1024;
 
 /**

@@ -1,0 +1,99 @@
+/** What `flintlock.v1.CreateRequest` adds to a spec, in wire names. */
+import type { FieldRule } from "./field-rule.ts";
+
+const ARGUMENT = {
+  maxLength: 128 * 1024,
+  pattern: /^[^\0]*$/,
+  form: "characters without zero bytes",
+} as const;
+const PORT = { type: "uint32", max: 65_535 } as const;
+
+export const REQUEST_FIELDS = {
+  process: { type: "message", note: "What runs in the guest; what it leaves out is the image's." },
+  "process.command": { type: "list", maxItems: 1024, item: ARGUMENT, note: "Replaces the image's command." },
+  "process.entrypoint": {
+    type: "list",
+    maxItems: 1024,
+    item: ARGUMENT,
+    note: "Replaces the image's entrypoint.",
+  },
+  "process.set_entrypoint": {
+    type: "bool",
+    default: false,
+    note: "With an empty entrypoint: the image's is removed.",
+  },
+  "process.env": {
+    type: "map",
+    maxItems: 1024,
+    key: {
+      minLength: 1,
+      maxLength: 256,
+      pattern: /^[^=\s\0]+$/,
+      form: "characters without '=', white space or zero bytes",
+    },
+    value: ARGUMENT,
+    note: "Added to the image's environment.",
+  },
+  "process.user": {
+    type: "string",
+    maxLength: 128,
+    pattern: /^[^:\s]+(?::[^:\s]+)?$/,
+    form: "user or user:group, names or numbers",
+    default: "the image's",
+    note: "Looked up in the guest's own files.",
+  },
+  "process.cwd": {
+    type: "string",
+    maxLength: 4096,
+    pattern: /^\//,
+    form: "an absolute path in the guest",
+    default: "the image's",
+    note: "Working directory.",
+  },
+  "process.tty": { type: "bool", default: false, note: "Gives the process a terminal." },
+  "process.attach": {
+    type: "bool",
+    default: false,
+    note: "Keeps stdio for Attach; otherwise output goes to the console.",
+  },
+  ports: {
+    type: "list",
+    maxItems: 64,
+    note: "Guest ports published on the host; needs the user-mode network.",
+  },
+  "ports[].host_ip": {
+    type: "string",
+    maxLength: 45,
+    default: "127.0.0.1",
+    note: "Address of this host to listen on.",
+  },
+  "ports[].host_port": { ...PORT, min: 0, default: "a free one", note: "Port to listen on." },
+  "ports[].guest_port": { ...PORT, min: 1, isRequired: "always", note: "Port in the guest." },
+  "ports[].protocol": {
+    type: "string",
+    maxLength: 3,
+    values: ["tcp", "udp"],
+    default: "tcp",
+    note: "Protocol.",
+  },
+  restart: {
+    type: "enum",
+    values: ["NO", "ALWAYS"],
+    default: "NO",
+    note: "What happens when the guest ends by itself; v1alpha1 always restarts.",
+  },
+  pull: {
+    type: "string",
+    maxLength: 7,
+    values: ["missing", "always", "never"],
+    default: "missing",
+    note: "When images are fetched.",
+  },
+  request_id: {
+    type: "string",
+    maxLength: 128,
+    pattern: /^[ -~]+$/,
+    form: "printable ASCII characters",
+    note: "Chosen by the client: repeated by the same caller within 24 hours, a create makes no second microVM. On v1alpha1 it is metadata `idempotency-key`, or `request_id` of the request's own metadata.",
+  },
+} as const satisfies Readonly<Record<string, FieldRule>>;
