@@ -63,14 +63,15 @@ export class StepRunner {
     control: AbortController,
   ): Promise<StepResult> {
     const asked = this.#clock.monotonic();
-    const release = await this.#turns.get(step.kind)?.acquire(control.signal);
+    const turns = this.#turns.get(step.kind);
+    const release = await turns?.acquire(control.signal);
     const started = this.#clock.monotonic();
     const telling = begin(vm, this.#clock, this.#telemetry);
     const work = {
       kind: "step",
       step: step.kind,
       attempt: vm.status.retry + 1,
-      waitedMs: started - asked,
+      waitedMs: turns === undefined ? 0 : started - asked,
     } as const;
     const deadlineMs = STEP_DEADLINES_MS[step.kind];
     const giveUpTurn = this.#clock.alarm(LONGEST_TURN_MS, () => release?.());

@@ -4,7 +4,6 @@ import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
 import { volumesOf } from "../domain/spec-parts.ts";
 import { Semaphore } from "../kit/semaphore.ts";
-import type { Clock } from "../ports/clock.ts";
 import type { MachineMetric, MeteredMachine, MetricScope } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
 import { providerOf } from "../reconcile/ports.ts";
@@ -25,19 +24,17 @@ export const measureMicroVMs = (ports: Ports): MicroVMUseCases["measure"] => {
   const numbersOf = async (
     vm: MicroVM,
     scope: MetricScope,
-    overall: AbortSignal,
+    control: AbortController,
   ): Promise<readonly MachineMetric[]> => {
-    const release = await turns.acquire(overall);
-    const limit = limitOf(MEASURE_MS, ports.clock, overall);
+    const release = await turns.acquire(control.signal);
+    const silence = ports.clock.alarm(MEASURE_MS, () => control.abort(tooSlow(MEASURE_MS)));
     try {
       const machine = meteredMachine(vm, ports.directories.path(vm));
-      const metrics = await unlessAborted(
-        providerOf(ports, vm).metrics(machine, scope, limit.signal),
-        limit.signal,
-      );
+      const asked = providerOf(ports, vm).metrics(machine, scope, control.signal);
+      const metrics = await unlessAborted(asked, control.signal);
       return metrics.filter(({ value }) => Number.isInteger(value)).slice(0, MAX_METRICS);
     } finally {
-      limit.end();
+      silence();
       release();
     }
   };
@@ -45,11 +42,11 @@ export const measureMicroVMs = (ports: Ports): MicroVMUseCases["measure"] => {
   const measure = async (
     vm: MicroVM,
     scope: MetricScope,
-    overall: AbortSignal,
+    control: AbortController,
   ): Promise<MicroVMMeasurement> => {
     const names = { uid: vm.uid, namespace: vm.namespace, id: vm.id };
     try {
-      return { ...names, metrics: await numbersOf(vm, scope, overall), error: undefined };
+      return { ...names, metrics: await numbersOf(vm, scope, control), error: undefined };
     } catch (error) {
       return { ...names, metrics: [], error: toFlintlockError(error) };
     }
@@ -57,14 +54,23 @@ export const measureMicroVMs = (ports: Ports): MicroVMUseCases["measure"] => {
 
   return async (uids, scope, signal) => {
     signal.throwIfAborted();
-    const vms = uids.flatMap((uid) => (isUid(uid) ? (ports.repository.find(uid) ?? []) : []));
-    const overall = limitOf(MEASURE_ALL_MS, ports.clock, signal);
+    const work = uids
+      .flatMap((uid) => (isUid(uid) ? (ports.repository.find(uid) ?? []) : []))
+      .map((vm) => ({ vm, control: new AbortController() }));
+    // One listener for all: a signal warns of as many as there are microVMs.
+    const giveUp = (reason: unknown): void => {
+      for (const { control } of work) control.abort(reason);
+    };
+    const onAbort = (): void => giveUp(signal.reason);
+    const silence = ports.clock.alarm(MEASURE_ALL_MS, () => giveUp(tooSlow(MEASURE_ALL_MS)));
+    signal.addEventListener("abort", onAbort, { once: true });
     try {
-      const measured = await Promise.all(vms.map((vm) => measure(vm, scope, overall.signal)));
+      const measured = await Promise.all(work.map(({ vm, control }) => measure(vm, scope, control)));
       signal.throwIfAborted();
       return measured;
     } finally {
-      overall.end();
+      silence();
+      signal.removeEventListener("abort", onAbort);
     }
   };
 };
@@ -79,26 +85,6 @@ const meteredMachine = (vm: MicroVM, directory: string): MeteredMachine => ({
     hostDevice: vm.status.networkInterfaces[deviceId]?.hostDeviceName,
   })),
 });
-
-/** Aborts when `signal` does, or after `ms` with `deadline_exceeded`, unless it is ended before. */
-const limitOf = (
-  ms: number,
-  clock: Clock,
-  signal: AbortSignal,
-): { readonly signal: AbortSignal; end(): void } => {
-  const control = new AbortController();
-  const onAbort = (): void => control.abort(signal.reason);
-  const silence = clock.alarm(ms, () => control.abort(tooSlow(ms)));
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  return {
-    signal: control.signal,
-    end: () => {
-      silence();
-      signal.removeEventListener("abort", onAbort);
-    },
-  };
-};
 
 /** `promise`, or the signal's reason when that comes first: a provider that heeds no signal holds up nobody. */
 const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>

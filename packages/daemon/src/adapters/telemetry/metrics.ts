@@ -53,6 +53,10 @@ export const createMetrics = ({ version, clock, log }: MetricsOptions): Metrics 
   const work = createWorkMetrics(registry);
   const images = createImageMetrics(registry, now, log);
   collectDefaultMetrics({ register: registry });
+  // Gauges under a counter's name; the ones beside them, by type, have the same numbers.
+  for (const what of ["handles", "requests", "resources"]) {
+    registry.removeSingleMetric(`nodejs_active_${what}_total`);
+  }
   return {
     telemetry: work.telemetry,
     calls,
