@@ -53,7 +53,7 @@ static const char *parse_args(struct exec_request *request, const struct json *e
     }
     free(given);
     request->spec.args = args;
-    return cmd[0] ? NULL : "exec.cmd: missing";
+    return cmd[0] || request->script != NULL ? NULL : "exec.cmd: missing";
 }
 
 /* The main process's environment, the user's HOME, then the request's own. */

@@ -1,13 +1,15 @@
 /** docs/fields.md, made of the table of rules. */
 import {
+  EXEC_FIELDS,
   type FieldRule,
+  MAX_EXEC_BYTES,
   REQUEST_FIELD_RULES,
   SPEC_FIELD_RULES,
   type TextRule,
 } from "../../packages/core/src/index.ts";
 import { code, table } from "./markdown.ts";
 
-export const fieldsPage = (): string => `# Fields of a create request
+export const fieldsPage = (): string => `# Fields of a request
 
 Made by \`npm run docs\` from \`packages/core/src/domain/field-rules.ts\`, which the daemon and the OpenAPI document use too.
 Names are the wire's; JSON has them in camelCase. A request that breaks rules is refused with all of them, as
@@ -20,6 +22,12 @@ ${rows(SPEC_FIELD_RULES)}
 ## What \`flintlock.v1.CreateRequest\` adds
 
 ${rows(REQUEST_FIELD_RULES)}
+
+## \`ExecStart\` of \`MicroVMExec/ExecCommand\` and of \`flintlock.v1.MicroVMs/Exec\`
+
+\`cmd\`, \`args\` and \`env\` are at most ${MAX_EXEC_BYTES} bytes of JSON together.
+
+${rows(EXEC_FIELDS)}
 `;
 
 const rows = (rules: Readonly<Record<string, FieldRule>>): string =>

@@ -103,11 +103,12 @@ export class TestDaemon implements AsyncDisposable {
 export const runProgram = async (
   file: string,
   args: readonly string[],
-  options: { readonly stdin?: string | Buffer; readonly env?: NodeJS.ProcessEnv } = {},
+  options: { readonly stdin?: string | Buffer; readonly env?: NodeJS.ProcessEnv; readonly cwd?: string } = {},
 ): Promise<Result> => {
   const child = spawn(file, [...args], {
     stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     env: { ...process.env, NO_COLOR: "1", ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   // The program may end without reading all of it.
   child.stdin?.on("error", () => undefined);

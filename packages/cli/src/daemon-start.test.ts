@@ -28,7 +28,8 @@ import { mkdirSync } from "node:fs";
 const [verb, flag, socket] = process.argv.slice(2);
 if (verb !== "run" || flag !== "--socket") process.exit(2);
 try { mkdirSync(socket + ".lock"); } catch { console.error("another flintlockd has the state"); process.exit(1); }
-setTimeout(() => createServer().listen(socket), 200);
+// Long enough for the other of two to have come and gone, on a busy machine too
+setTimeout(() => createServer().listen(socket), 1500);
 `;
 
 const signal = new AbortController().signal;

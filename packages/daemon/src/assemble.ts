@@ -15,6 +15,7 @@ import {
   MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
+  noQuotas,
   PROBE_NAMESPACE,
   type Provider,
   type ProviderName,
@@ -27,7 +28,7 @@ import {
   type VolumeStore,
 } from "@flintlock/core";
 import { FakeHost, FakeImages, SimulatedProvider } from "@flintlock/core/testing";
-import { attach } from "./adapters/guest/agent.ts";
+import { attach, exec } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -43,7 +44,7 @@ import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
 import type { Config } from "./config/config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";
-import { VERSION } from "./version.ts";
+import { BUILD_DATE, COMMIT, VERSION } from "./version.ts";
 
 /** Everything that touches the host, real or simulated. */
 interface Host {
@@ -106,8 +107,9 @@ export const assemble = async (
       bundledRoot: BUNDLED_ROOT,
     },
     hasUniqueNames: config.hasUniqueNames,
+    quotas: noQuotas,
     poke: (uid) => reconciler.poke(uid),
-    sessions: { attach },
+    sessions: { attach, exec },
     logs: logReader,
   });
   reconciler.resync();
@@ -193,6 +195,8 @@ const simulatedHost = (): Host => {
 
 const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   version: VERSION,
+  buildDate: BUILD_DATE,
+  commitHash: COMMIT,
   stateDir: config.stateDir,
   pid: process.pid,
   providers: [...host.providers.keys()],

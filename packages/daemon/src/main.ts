@@ -65,13 +65,11 @@ const serve = async (config: Config): Promise<void> => {
   const tracing =
     config.otlpEndpoint === undefined
       ? undefined
-      : stack.add(
-          "tracing",
-          await startTracing({ endpoint: config.otlpEndpoint, version: VERSION, log }),
-          (it) => it.close(),
-        );
-  const telemetry =
-    tracing === undefined ? metrics.telemetry : tellEach([metrics.telemetry, tracing.telemetry]);
+      : await startTracing({ endpoint: config.otlpEndpoint, version: VERSION, log });
+  stack.add("tracing", tracing, async (it) => it?.close());
+  const telemetry = tellEach(
+    [metrics, ...(tracing === undefined ? [] : [tracing])].map((it) => it.telemetry),
+  );
   const useCases = await assemble(config, { log, observers: { ...metrics, telemetry }, stack });
   const server = await serveApi({
     useCases: (_caller, info) => tracing?.within(info, useCases) ?? useCases,
@@ -79,6 +77,8 @@ const serve = async (config: Config): Promise<void> => {
     interceptors: [metrics.calls.intercept, ...(tracing === undefined ? [] : [tracing.intercept])],
     meter: metrics.calls,
     pages: metricsPages(metrics),
+    hasExecApi: config.hasExecApi,
+    hasSshProxyApi: config.hasSshProxyApi,
     log: log.child({ component: "api" }),
   });
   stack.add("api", server, (it) => it.close(DRAIN_MS));

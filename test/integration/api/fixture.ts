@@ -6,7 +6,11 @@ import { join } from "node:path";
 import { type Log, type LogFields, silentLog } from "@flintlock/core";
 import { Client, credentials } from "@grpc/grpc-js";
 import type { ApiLimits } from "../../../packages/daemon/src/adapters/api/limits.ts";
-import { type ApiServer, serveApi } from "../../../packages/daemon/src/adapters/api/server.ts";
+import {
+  type ApiOptions,
+  type ApiServer,
+  serveApi,
+} from "../../../packages/daemon/src/adapters/api/server.ts";
 import {
   type FakeUseCases,
   fakeUseCases,
@@ -23,14 +27,18 @@ export interface Fixture extends AsyncDisposable {
   readonly errors: LogFields[];
 }
 
-export const startFixture = async (vms = 2, limits: Partial<ApiLimits> = {}): Promise<Fixture> => {
+export const startFixture = async (
+  vms = 2,
+  limits: Partial<ApiLimits> = {},
+  services: Pick<ApiOptions, "hasExecApi" | "hasSshProxyApi"> = {},
+): Promise<Fixture> => {
   const directory = await mkdtemp(join(tmpdir(), "flintlock-api-"));
   const socketPath = join(directory, "run", "api.sock");
   const core = fakeUseCases(sampleMicroVMs(vms));
   const errors: LogFields[] = [];
   const log: Log = { ...silentLog, error: (message, fields) => void errors.push({ message, ...fields }) };
   const listeners = plainListeners({ unix: socketPath, grpc: "localhost:0", http: "localhost:0" });
-  const api = await serveApi({ useCases: () => core, listeners, limits, log });
+  const api = await serveApi({ useCases: () => core, listeners, limits, log, ...services });
   const grpc = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
     "grpc.max_receive_message_length": -1,
   });

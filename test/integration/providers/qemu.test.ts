@@ -3,7 +3,13 @@ import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promis
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AGENT_PORT, type Machine, type ProcessSession, type Provider } from "@flintlock/core";
+import {
+  AGENT_PORT,
+  type ExecOutput,
+  type Machine,
+  type ProcessSession,
+  type Provider,
+} from "@flintlock/core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { attach, exec, info, ping } from "../../../packages/daemon/src/adapters/guest/agent.ts";
 import { type GuestFiles, unpackGuestFiles } from "./guest-files.ts";
@@ -40,11 +46,12 @@ interface Collected {
   readonly code: number | undefined;
 }
 
-const collect = async (session: ProcessSession): Promise<Collected> => {
+const collect = async (session: ProcessSession<ExecOutput>): Promise<Collected> => {
   const out = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   let code: number | undefined;
   for await (const output of session.output) {
     if (output.kind === "exit") code = output.code;
+    else if (output.kind === "error") throw new Error(output.message);
     else out[output.kind].push(output.bytes);
   }
   return { stdout: Buffer.concat(out.stdout).toString(), stderr: Buffer.concat(out.stderr).toString(), code };
@@ -93,16 +100,21 @@ test("a running guest: agent, console, published port, disks, and a clean second
   // Agent: several sessions at once over one channel, with more output than any window.
   const run = async (command: string): Promise<Collected> =>
     await collect(
-      await exec(await provider.connect(machine, AGENT_PORT, signal), {
-        command: "/bin/sh",
-        args: ["-c", command],
-        cwd: undefined,
-        env: {},
-        user: undefined,
-        timeoutSeconds: 30,
-        hasStdin: false,
-        terminal: undefined,
-      }),
+      await exec(
+        await provider.connect(machine, AGENT_PORT, signal),
+        {
+          cmd: "/bin/sh",
+          args: ["-c", command],
+          cwd: undefined,
+          env: {},
+          isShell: false,
+          user: undefined,
+          timeoutSeconds: 30,
+          hasStdin: false,
+          terminal: undefined,
+        },
+        signal,
+      ),
     );
   await ping(await provider.connect(machine, AGENT_PORT, signal));
   expect(await info(await provider.connect(machine, AGENT_PORT, signal))).toContain("{");

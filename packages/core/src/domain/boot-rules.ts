@@ -1,6 +1,7 @@
 /** Rules for what boots: the kernel, its command line, the initrd. */
 import type { CreateInput } from "./create-input.ts";
 import { invalidField } from "./errors.ts";
+import { kernelParameters, lastValues, parseWholeCmdline } from "./kernel-cmdline.ts";
 import type { BootFile, Kernel } from "./microvm.ts";
 import { MICROVM_FIELDS } from "./microvm-fields.ts";
 import { parseReference } from "./reference.ts";
@@ -10,16 +11,24 @@ import { parseAll } from "./violations.ts";
 /** `bundled` stands in for the image that `flintlock.v1` may leave out. */
 export const parseKernel = ({ kernel, extension }: CreateInput, bundled: string): Kernel => {
   const image = kernel?.image ?? "";
-  return parseAll<Kernel>({
+  const { line, ...parsed } = parseAll({
     image: () => {
       if (image.trim() !== "") return parseReference(image, "kernel.image");
       if (extension !== undefined) return parseReference(bundled, "kernel.image");
       throw invalidField("kernel.image", "is required: an image reference such as registry.example/kernel:1");
     },
     filename: () => parseFilename(kernel?.filename ?? "", "kernel.filename"),
-    cmdline: () => parseCmdline(kernel?.cmdline ?? {}),
+    line: () => parseLine(kernel),
     addNetworkConfig: () => kernel?.addNetworkConfig ?? false,
   });
+  return { ...parsed, ...line };
+};
+
+const parseLine = (kernel: CreateInput["kernel"]): Pick<Kernel, "cmdline" | "wholeCmdline"> => {
+  if (!kernel?.wholeCmdline) return { cmdline: parseCmdline(kernel?.cmdline ?? {}) };
+  const { maxTotal } = MICROVM_FIELDS["kernel.cmdline"];
+  const whole = parseWholeCmdline(kernel.wholeCmdline, "kernel.cmdline", maxTotal);
+  return { cmdline: lastValues(kernelParameters(whole)), wholeCmdline: whole };
 };
 
 /** What a kernel reads back as it was meant; x86 takes 2048 bytes with its defaults (COMMAND_LINE_SIZE). */

@@ -19,6 +19,8 @@ export interface CreateInput {
   /** Empty = the daemon's default */
   readonly provider: string;
   readonly allowGuestAgent: boolean;
+  /** Refuse a name that is in use; otherwise the daemon's setting says */
+  readonly needsUniqueName?: boolean;
   readonly cpuConfig?: CpuConfigInput | undefined;
   /** Chosen by the client; empty or absent: none */
   readonly requestId?: string;
@@ -37,6 +39,8 @@ export interface KernelInput {
   readonly image: string;
   readonly filename: string;
   readonly cmdline: Readonly<Record<string, string>>;
+  /** Instead of `cmdline`: all of it, as one text; empty = absent */
+  readonly wholeCmdline?: string;
   readonly addNetworkConfig: boolean;
 }
 

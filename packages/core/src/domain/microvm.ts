@@ -14,6 +14,8 @@ export interface MicroVM {
   readonly namespace: string;
   readonly spec: MicroVMSpec;
   readonly status: MicroVMStatus;
+  /** Name of the caller who asked for it; empty in records that were made before it was kept */
+  readonly createdBy: string;
   readonly createdAt: UnixMs;
   readonly updatedAt: UnixMs;
   /** The wish to delete; set once, never cleared */
@@ -65,6 +67,11 @@ export interface BootFile {
 export interface Kernel extends BootFile {
   /** Added after the provider's defaults, in this order; a later key wins; empty value = bare key */
   readonly cmdline: Readonly<Record<string, string>>;
+  /**
+   * The whole command line to the letter, in place of the provider's defaults; `cmdline` is then what is read in it.
+   * Absent = the defaults and `cmdline` (ADR 0009)
+   */
+  readonly wholeCmdline?: string | undefined;
   readonly addNetworkConfig: boolean;
 }
 

@@ -36,7 +36,7 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec =
   };
   return parseAll<MicroVMSpec>({
     provider: () => parseProvider(input.provider, limits.providers),
-    labels: () => parseTextMap(input.labels, "labels", MICROVM_FIELDS.labels),
+    labels: () => parseLabels(input.labels),
     vcpu: () => whole("vcpu", input.vcpu, limits.maxVcpu),
     memoryMib: () => whole("memory_in_mb", input.memoryInMb, limits.maxMemoryMib),
     kernel: () => parseKernel(input, limits.bundledKernel),
@@ -54,6 +54,10 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec =
     restart: () => parseRestart(extension),
   });
 };
+
+/** @throws FlintlockError `invalid_spec` – too many, or too long */
+export const parseLabels = (labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  parseTextMap(labels, "labels", MICROVM_FIELDS.labels);
 
 /** COMPAT: "isn't available" is upstream's. */
 const parseProvider = (text: string, available: readonly ProviderName[]): ProviderName => {

@@ -1,8 +1,11 @@
-import type { ProcessSession, TerminalSize } from "../usecases/api.ts";
+import type { ExecRequest, TerminalSize } from "../domain/exec-rules.ts";
+import type { ExecSession, ProcessSession } from "../usecases/api.ts";
 import type { ByteStream } from "./provider.ts";
 
 /** Guest port of the agent's control protocol (docs/guest-protocol.md). */
 export const AGENT_PORT = 1024;
+/** Guest port that leads to the guest's SSH server. */
+export const SSH_PORT = 1025;
 
 /** Speaks the agent's protocol over a stream to `AGENT_PORT`. */
 export interface GuestSessions {
@@ -15,4 +18,6 @@ export interface GuestSessions {
     terminal: TerminalSize | undefined,
     signal: AbortSignal,
   ): Promise<ProcessSession>;
+  /** Runs a command. The session owns `stream`; the agent ends the command when the stream ends first. */
+  exec(stream: ByteStream, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
 }

@@ -57,6 +57,8 @@ export interface Machine {
   readonly kernelPath: string;
   readonly initrdPath: string | undefined;
   readonly cmdline: Readonly<Record<string, string>>;
+  /** In place of `cmdline` and of every default that the machine can do without */
+  readonly wholeCmdline?: string | undefined;
   /** Root first, then the additional volumes in order: /dev/vda, /dev/vdb, … */
   readonly disks: readonly MachineDisk[];
   readonly interfaces: readonly MachineInterface[];

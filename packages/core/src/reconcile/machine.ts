@@ -33,6 +33,7 @@ export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
   kernelPath: parts.kernelPath,
   initrdPath: parts.initrdPath,
   cmdline: vm.spec.kernel.cmdline,
+  wholeCmdline: vm.spec.kernel.wholeCmdline,
   disks: parts.disks,
   interfaces: machineInterfaces(vm, parts),
   ports: vm.spec.ports,

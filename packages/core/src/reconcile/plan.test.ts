@@ -39,6 +39,7 @@ const vmIn = (state: MicroVMState): MicroVM => ({
     networkInterfaces: {},
     timings: {},
   },
+  createdBy: "",
   createdAt: unixMs(0),
   updatedAt: unixMs(0),
   deletedAt: state === "deleting" ? unixMs(1) : undefined,

@@ -30,8 +30,8 @@ export class Repository {
   readonly #listeners = new Map<Uid, Set<Listener>>();
   /** The last change of each record that is on its way: changes of one record queue up */
   readonly #tails = new Map<Uid, Promise<unknown>>();
-  /** Names being created, so that two creates in one tick cannot both find a name free */
-  readonly #reserved = new Set<string>();
+  /** On their way to the store, so that two creates in one tick cannot both find a name or a quota free */
+  readonly #claimed = new Set<MicroVM>();
 
   private constructor(store: StateStore, clock: Clock) {
     this.#store = store;
@@ -77,24 +77,28 @@ export class Repository {
   }
 
   isNameTaken(namespace: string, id: string): boolean {
-    if (this.#reserved.has(`${namespace}/${id}`)) return true;
-    for (const vm of this.all()) {
+    for (const vm of this.claimed()) {
       if (vm.id === id && vm.namespace === namespace) return true;
     }
     return false;
   }
 
-  /** Durable when it resolves. */
+  /** All, and those that `add` is about to make durable. */
+  *claimed(): Iterable<MicroVM> {
+    yield* this.#claimed;
+    yield* this.all();
+  }
+
+  /** Claims its place at once; durable when it resolves. */
   async add(vm: MicroVM): Promise<void> {
-    const name = `${vm.namespace}/${vm.id}`;
-    this.#reserved.add(name);
+    this.#claimed.add(vm);
     try {
       const key = recordKey(vm.uid);
       const revision = await this.#store.commit({ expect: { [key]: 0 }, put: { [key]: encodeRecord(vm) } });
       this.#held.set(vm.uid, { vm, revision });
       this.#announce(vm.uid, vm);
     } finally {
-      this.#reserved.delete(name);
+      this.#claimed.delete(vm);
     }
   }
 

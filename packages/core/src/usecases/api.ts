@@ -4,8 +4,10 @@
  *
  * Every method throws `FlintlockError` and nothing else.
  */
+import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
+import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
 import type { Image } from "../domain/image.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import type { PullProgress } from "../ports/image-store.ts";
@@ -31,10 +33,18 @@ export interface ListFilter {
 }
 
 export interface MicroVMUseCases {
-  /** Durable when it resolves; provisioning goes on. */
-  create(input: CreateInput): Promise<MicroVM>;
+  /**
+   * Durable when it resolves; provisioning goes on. `caller` is recorded as the creator and held to its quota:
+   * `authorized` fills it in, handlers leave it out.
+   */
+  create(input: CreateInput, caller?: Caller): Promise<MicroVM>;
   get(target: Target): Promise<MicroVM>;
   getByUid(uid: string): Promise<MicroVM>;
+  /**
+   * Gives the microVM these labels instead of those it has; durable when it resolves.
+   * @throws FlintlockError `failed_precondition` – it is being deleted
+   */
+  setLabels(uid: string, labels: Readonly<Record<string, string>>): Promise<MicroVM>;
   /** Sorted by creation. */
   list(filter: ListFilter): Promise<readonly MicroVM[]>;
   /** Marks for deletion; durable when it resolves. Repeating it is success while the record exists. */
@@ -43,6 +53,15 @@ export interface MicroVMUseCases {
   /** The record now and after each change; `undefined` once, last, when it is gone. */
   watch(target: Target, signal: AbortSignal): AsyncIterable<MicroVM | undefined>;
   attach(target: Target, terminal: TerminalSize | undefined, signal: AbortSignal): Promise<ProcessSession>;
+  /** Runs a command in the guest, once it runs. What it ran is ended when the session is. */
+  exec(target: Target, input: ExecInput, signal: AbortSignal): Promise<ExecSession>;
+  /**
+   * The same by upstream's rules.
+   * @throws FlintlockError `failed_precondition` – created without `allow_guest_agent`, or not in state `created`
+   */
+  execByUid(uid: string, input: ExecInput, signal: AbortSignal): Promise<ExecSession>;
+  /** A stream to a port of the guest's agent, by the same rules; `SSH_PORT` leads to the guest's SSH server. */
+  connectByUid(uid: string, port: number, signal: AbortSignal): Promise<ByteStream>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /**
@@ -73,15 +92,10 @@ export interface LogOptions {
   readonly tail: number;
 }
 
-export interface TerminalSize {
-  readonly rows: number;
-  readonly columns: number;
-}
-
 /** Stdio of a process in a guest. */
-export interface ProcessSession extends AsyncDisposable {
+export interface ProcessSession<Output = ProcessOutput> extends AsyncDisposable {
   /** Ends after `exit`. */
-  readonly output: AsyncIterable<ProcessOutput>;
+  readonly output: AsyncIterable<Output>;
   /** Resolves once accepted; waits while the guest does not read. */
   stdin(bytes: Uint8Array): Promise<void>;
   endStdin(): Promise<void>;
@@ -93,6 +107,10 @@ export interface ProcessSession extends AsyncDisposable {
 export type ProcessOutput =
   | { readonly kind: "stdout" | "stderr"; readonly bytes: Uint8Array }
   | { readonly kind: "exit"; readonly code: number };
+
+/** The agent says why it could not do it, in the guest's own words; an `exit` follows as a rule. */
+export type ExecOutput = ProcessOutput | { readonly kind: "error"; readonly message: string };
+export type ExecSession = ProcessSession<ExecOutput>;
 
 export interface ImageWithUse extends Image {
   /** `namespace/id` of the microVMs that use it */
@@ -116,6 +134,9 @@ export interface ImageUseCases {
 
 export interface HostInfo {
   readonly version: string;
+  /** RFC 3339, or "undefined" as upstream's when the build did not say; so the commit */
+  readonly buildDate: string;
+  readonly commitHash: string;
   readonly stateDir: string;
   readonly pid: number;
   readonly providers: readonly string[];

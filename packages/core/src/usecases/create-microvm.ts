@@ -1,9 +1,11 @@
 /** Accepts a microVM: every rule checked, the record durable, the rest left to the reconciler. */
+import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM, MicroVMSpec, NetworkInterface, PortPublication } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import { generatedName, parseName } from "../domain/names.ts";
+import type { Quotas } from "../domain/quota.ts";
 import type { SpecLimits } from "../domain/spec-rules.ts";
 import { parseSpec } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
@@ -14,6 +16,7 @@ import type { NetworkManager } from "../ports/network-manager.ts";
 import type { Capability, Provider } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
 import { begin } from "../reconcile/tell.ts";
+import { checkQuotas } from "./quota-check.ts";
 
 export interface CreateParts {
   readonly ports: Ports;
@@ -22,12 +25,13 @@ export interface CreateParts {
   readonly limits: SpecLimits;
   /** Refuse a name that is in use on v1alpha1 as well, where upstream allows it */
   readonly hasUniqueNames: boolean;
+  readonly quotas: Quotas;
   readonly poke: (uid: Uid) => void;
 }
 
 export const createMicroVM =
   (parts: CreateParts) =>
-  async (input: CreateInput): Promise<MicroVM> => {
+  async (input: CreateInput, caller?: Caller): Promise<MicroVM> => {
     const { repository, clock, telemetry } = parts.ports;
     const uid = parts.ids.uid();
     const { namespace, id, parsed } = parseAll({
@@ -42,7 +46,9 @@ export const createMicroVM =
     checkCapabilities({ ...parsed, interfaces }, provider);
     const spec = { ...parsed, interfaces, ports: await choosePorts(parsed.ports, parts.hostPorts) };
     // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
-    if ((input.extension !== undefined || parts.hasUniqueNames) && repository.isNameTaken(namespace, id)) {
+    const needsUniqueName =
+      input.extension !== undefined || input.needsUniqueName === true || parts.hasUniqueNames;
+    if (needsUniqueName && repository.isNameTaken(namespace, id)) {
       throw new FlintlockError("already_exists", `microvm ${namespace}/${id} already exists`, {
         detail: { field: "id" },
         hint: "choose another name, or delete it first",
@@ -55,18 +61,24 @@ export const createMicroVM =
       namespace,
       spec,
       status: NEW_STATUS,
+      createdBy: caller?.name ?? DAEMON_ITSELF,
       createdAt: now,
       updatedAt: now,
       deletedAt: undefined,
       version: 1,
       traceparent: input.traceparent,
     };
+    // INVARIANT: nothing is awaited between the checks and `add`, which claims the place
+    checkQuotas(repository.claimed(), vm, parts.quotas);
     const storing = begin(vm, clock, telemetry);
     await repository.add(vm);
     storing.end({ kind: "store" }, "ok");
     parts.poke(uid);
     return vm;
   };
+
+/** Creator of what no caller asked for by name, such as the probe of a host check. */
+const DAEMON_ITSELF = "flintlockd";
 
 const NEW_STATUS: MicroVM["status"] = {
   state: "pending",

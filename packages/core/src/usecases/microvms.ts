@@ -2,14 +2,17 @@
 
 import type { ErrorCode } from "../domain/errors.ts";
 import { ERROR_CODES, FlintlockError, notFound } from "../domain/errors.ts";
+import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
+import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
 import { AGENT_PORT } from "../ports/guest-sessions.ts";
 import type { LogReader } from "../ports/log-reader.ts";
+import type { ByteStream } from "../ports/provider.ts";
 import { providerOf } from "../reconcile/ports.ts";
-import type { ListFilter, LogOptions, MicroVMUseCases, ProcessSession, Target, TerminalSize } from "./api.ts";
+import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
@@ -52,10 +55,23 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     throw notFound(`microvm ${uid}`);
   };
 
+  const connect = (vm: MicroVM, port: number, signal: AbortSignal): Promise<ByteStream> =>
+    providerOf(parts.ports, vm).connect(refOf(vm), port, signal);
+
+  const run = async (vm: MicroVM, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> =>
+    parts.sessions.exec(await connect(vm, AGENT_PORT, signal), request, signal);
+
   return {
     create: createMicroVM(parts),
     get: async (target) => resolve(target),
     getByUid: async (uid) => repository.get(parseUid(uid)),
+    setLabels: async (uid, labels) => {
+      const parsed = parseLabels(labels);
+      return repository.update(parseUid(uid), (vm) => {
+        if (vm.deletedAt === undefined) return { ...vm, spec: { ...vm.spec, labels: parsed } };
+        throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
+      });
+    },
     list: async (filter) => sorted([...repository.all()].filter(matches(filter))),
     delete: async (target) => markDeleted(resolve(target).uid),
     deleteByUid: async (uid) => markDeleted(repository.get(parseUid(uid)).uid),
@@ -68,8 +84,23 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     ): Promise<ProcessSession> {
       const vm = await whenRunning(resolve(target).uid, signal);
       if (vm.status.state === "exited") return endedSession(vm.status.exit?.code ?? 255);
-      const stream = await providerOf(parts.ports, vm).connect(refOf(vm), AGENT_PORT, signal);
-      return parts.sessions.attach(stream, terminal, signal);
+      return parts.sessions.attach(await connect(vm, AGENT_PORT, signal), terminal, signal);
+    },
+
+    async exec(target: Target, input: ExecInput, signal: AbortSignal): Promise<ExecSession> {
+      const request = parseExec(input);
+      const vm = await whenRunning(resolve(target).uid, signal);
+      if (vm.status.state !== "created") throw notReady(vm);
+      return run(vm, request, signal);
+    },
+
+    async execByUid(uid, input, signal) {
+      const vm = withAgent(repository.get(parseUid(uid)));
+      return run(vm, parseExec(input), signal);
+    },
+
+    async connectByUid(uid, port, signal) {
+      return connect(withAgent(repository.get(parseUid(uid))), port, signal);
     },
 
     async console(target, signal) {
@@ -95,6 +126,22 @@ const parseUid = (text: string): Uid => {
   if (isUid(upper)) return upper;
   throw notFound(`microvm ${JSON.stringify(text.slice(0, 80))}`);
 };
+
+/** COMPAT: upstream's rules for its exec and SSH services, and its words. */
+const withAgent = (vm: MicroVM): MicroVM => {
+  if (!vm.spec.allowGuestAgent) {
+    throw new FlintlockError(
+      "failed_precondition",
+      "microvm was not created with guest agent access enabled",
+      { hint: "create it with allow_guest_agent" },
+    );
+  }
+  if (vm.status.state !== "created") throw notReady(vm);
+  return vm;
+};
+
+const notReady = (vm: MicroVM): FlintlockError =>
+  new FlintlockError("failed_precondition", `microvm is not ready (state: ${vm.status.state})`);
 
 const matches =
   (filter: ListFilter) =>

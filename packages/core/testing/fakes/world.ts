@@ -6,11 +6,15 @@ import {
   type MicroVM,
   type MicroVMState,
   microvmUseCases,
+  noQuotas,
+  type Quotas,
   Reconciler,
   Repository,
   type SpecLimits,
   type StateStore,
   silentLog,
+  type Telemetry,
+  tellEach,
   type Uid,
 } from "@flintlock/core";
 import { FakeHost, FakeImages } from "./fake-host.ts";
@@ -36,7 +40,15 @@ export class World {
   readonly images = new FakeImages();
   readonly provider = new SimulatedProvider(this.clock);
   readonly ids = new SeqIds();
+  /** To be set before a daemon starts */
+  quotas: Quotas = noQuotas;
   readonly telemetry = new RecordedTelemetry();
+  readonly #listeners: Telemetry[] = [this.telemetry];
+
+  /** The next daemons tell this one too. */
+  listen(telemetry: Telemetry): void {
+    this.#listeners.push(telemetry);
+  }
 
   /** A daemon starts on this host. Close its reconciler before the next one. */
   async daemon() {
@@ -50,7 +62,7 @@ export class World {
       network: this.host,
       clock: this.clock,
       log: silentLog,
-      telemetry: this.telemetry,
+      telemetry: tellEach(this.#listeners),
     };
     const reconciler = new Reconciler(ports, { limits: { bootMachine: 2 }, deleteGraceMs: 1000 });
     const microvms = microvmUseCases({
@@ -59,6 +71,7 @@ export class World {
       hostPorts: this.host,
       limits: SIMULATED_LIMITS,
       hasUniqueNames: false,
+      quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
       sessions: noSessions,
       logs: noLogs,
@@ -70,6 +83,7 @@ export class World {
 
 const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
+  exec: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

@@ -58,14 +58,12 @@ export const OPTIONS = {
     section: "api",
     default: false,
     help: "the service MicroVMExec: run commands in guests",
-    noEffect: "the service is not there yet",
   },
   "enable-ssh-proxy-api": {
     kind: "switch",
     section: "api",
     default: false,
     help: "the service MicroVMSSHProxy: reach the guests' SSH server",
-    noEffect: "the service is not there yet",
   },
   "disable-api": {
     kind: "switch",

@@ -9,7 +9,11 @@ export interface ApiLimits {
   readonly maxConnections: number;
   /** Calls in flight on one gRPC connection */
   readonly maxStreamsPerConnection: number;
-  /** From accepting a connection to knowing its protocol */
+  /** From accepting a connection to the end of its TLS handshake */
+  readonly handshakeTimeoutMs: number;
+  /** How often certificate and credentials files are looked at */
+  readonly reloadPeriodMs: number;
+  /** From accepting a connection, or its handshake, to knowing its protocol */
   readonly sniffTimeoutMs: number;
   /** From the first byte of an HTTP request to the end of its headers */
   readonly headersTimeoutMs: number;
@@ -27,6 +31,8 @@ export const DEFAULT_LIMITS: ApiLimits = {
   maxJsonDepth: 64,
   maxConnections: 1024,
   maxStreamsPerConnection: 256,
+  handshakeTimeoutMs: 5_000,
+  reloadPeriodMs: 2_000,
   sniffTimeoutMs: 5_000,
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 30_000,

@@ -14,17 +14,21 @@ import { disambiguated } from "./http/v1alpha1-routes.ts";
 import type { CallInfo, Interceptor } from "./interceptor.ts";
 import { type ApiLimits, DEFAULT_LIMITS } from "./limits.ts";
 import { parseTcpAddress } from "./listen/address.ts";
+import type { TlsFiles } from "./listen/certificate-files.ts";
 import { type Listener, listen } from "./listen/listener.ts";
 import { sniff } from "./listen/sniff.ts";
+import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tls.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
 import { type MessageMeter, metered } from "./metered.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { BoundService } from "./service.ts";
+import { guestExecService } from "./services/guest-exec.ts";
 import { createHealth } from "./services/health.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
 import { microvmsService } from "./services/microvms.ts";
 import { reflectionServices } from "./services/reflection.ts";
+import { sshProxyService } from "./services/ssh-proxy.ts";
 import { v1alpha1Service } from "./services/v1alpha1.ts";
 
 export interface ApiListener {
@@ -32,8 +36,8 @@ export interface ApiListener {
   readonly name: string;
   readonly where:
     | { readonly kind: "unix"; readonly path: string }
-    /** `host:port`; port 0 picks a free one */
-    | { readonly kind: "tcp"; readonly address: string };
+    /** `host:port`; port 0 picks a free one. Without `tls` in the clear */
+    | { readonly kind: "tcp"; readonly address: string; readonly tls?: TlsFiles | undefined };
   /** "any": gRPC and HTTP/1.1, told apart by the first bytes */
   readonly protocol: "grpc" | "http" | "any";
   readonly authenticate: Authenticator;
@@ -50,6 +54,9 @@ export interface ApiOptions {
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
   readonly limits?: Partial<ApiLimits>;
+  /** Upstream's exec and SSH proxy services; off unless true */
+  readonly hasExecApi?: boolean;
+  readonly hasSshProxyApi?: boolean;
   readonly log: Log;
 }
 
@@ -61,18 +68,29 @@ export interface ApiServer {
    * whatever is left is cut. Never rejects; repeating it is the same stop.
    */
   close(graceMs: number): Promise<void>;
+  /** Reads certificates again now, not when the change is noticed. Never rejects. */
+  reloadCertificates(): Promise<void>;
 }
 
 /** @throws FlintlockError – an address is malformed or taken; nothing listens then */
 export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const count = (services: readonly BoundService[]): readonly BoundService[] =>
+  const { hasExecApi = false, hasSshProxyApi = false } = options;
+  const guestServices = { hasExecApi, hasSshProxyApi, address: "" };
+  const counted = (services: readonly BoundService[]): readonly BoundService[] =>
     options.meter === undefined ? services : metered(services, options.meter);
-  const api = count([v1alpha1Service(), microvmsService(), imagesService(), hostService()]);
+  const api = counted([
+    v1alpha1Service(guestServices),
+    microvmsService(),
+    imagesService(),
+    hostService(),
+    ...(hasExecApi ? [guestExecService()] : []),
+    ...(hasSshProxyApi ? [sshProxyService()] : []),
+  ]);
   const health = createHealth(api.map(({ desc }) => desc.typeName));
-  const described = [...api, ...count([health.service])];
+  const described = [...api, ...counted([health.service])];
   const surface: Surface = {
-    services: [...described, ...count(reflectionServices(described))],
+    services: [...described, ...counted(reflectionServices(described))],
     routes: disambiguated(api.flatMap(routesOf)),
     pages: options.pages ?? [],
   };
@@ -80,6 +98,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const open = await openAll(options.listeners, (listener) =>
     openListener(listener, surface, { ...options, limits, calls }),
   );
+  guestServices.address = grpcAddress(options.listeners, open);
   const close = async (graceMs: number): Promise<void> => {
     health.stop();
     const stopped = open.map(({ listener }) => listener.stop());
@@ -89,9 +108,10 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
       calls.abortAll(stopping());
       await within(LAST_WORDS_MS, drained);
     }
-    for (const { listener, http } of open) {
+    for (const { listener, http, tls } of open) {
       listener.destroy();
       http.close();
+      tls?.close();
     }
     await drained;
   };
@@ -102,7 +122,17 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
       closing ??= close(graceMs);
       return closing;
     },
+    reloadCertificates: async () => {
+      await Promise.all(open.map(({ tls }) => tls?.reload()));
+    },
   };
+};
+
+/** Where the first TCP listener for gRPC is; empty when there is none. */
+const grpcAddress = (listeners: readonly ApiListener[], open: readonly OpenListener[]): string => {
+  const isReachable = ({ where, protocol }: ApiListener) => where.kind === "tcp" && protocol !== "http";
+  const name = listeners.find(isReachable)?.name;
+  return open.find((one) => one.name === name)?.listener.address ?? "";
 };
 
 /** What a listener offers. */
@@ -117,6 +147,7 @@ interface OpenListener {
   readonly listener: Listener;
   readonly grpc: GrpcServer;
   readonly http: HttpServer;
+  readonly tls: TlsFront | undefined;
 }
 
 type Context = ApiOptions & {
@@ -133,22 +164,35 @@ const openListener = async (
   const door = createDoor({ name, authenticate, interceptors, useCases, calls });
   const grpc = createGrpcServer(services, limits, { door, log });
   const http = createHttpServer(createGateway({ routes, pages }, { limits, door, log }), limits);
-  const accept = {
-    grpc: grpc.inject,
-    http: http.inject,
-    any: (socket: Socket) => sniff(socket, limits.sniffTimeoutMs, { http2: grpc.inject, http1: http.inject }),
-  }[protocol];
+  const any = (socket: Socket): void =>
+    sniff(socket, limits.sniffTimeoutMs, { http2: grpc.inject, http1: http.inject });
+  const accept = { grpc: grpc.inject, http: http.inject, any }[protocol];
+  let tls: TlsFront | undefined;
   try {
-    const listener =
-      where.kind === "unix"
-        ? await listenUnix(where.path, limits.maxConnections, accept)
-        : await listen({ kind: "tcp", ...parseTcpAddress(where.address) }, limits.maxConnections, accept);
-    return { name, listener, grpc, http };
+    if (where.kind === "unix") {
+      const listener = await listenUnix(where.path, limits.maxConnections, accept);
+      return { name, listener, grpc, http, tls };
+    }
+    if (where.tls !== undefined) {
+      const { handshakeTimeoutMs, reloadPeriodMs } = limits;
+      const alpn = ALPN[protocol];
+      tls = await createTlsFront({ files: where.tls, alpn, handshakeTimeoutMs, reloadPeriodMs, log, accept });
+    }
+    const tcp = { kind: "tcp", ...parseTcpAddress(where.address) } as const;
+    const listener = await listen(tcp, limits.maxConnections, tls?.secure ?? accept);
+    return { name, listener, grpc, http, tls };
   } catch (error) {
     http.close();
+    tls?.close();
     throw error;
   }
 };
+
+const ALPN = {
+  grpc: ["h2"],
+  http: ["http/1.1"],
+  any: ["h2", "http/1.1"],
+} as const satisfies Record<ApiListener["protocol"], TlsFrontOptions["alpn"]>;
 
 /** For the statuses of calls that are cut to get out. */
 const LAST_WORDS_MS = 250;
@@ -171,7 +215,10 @@ const openAll = async (
     for (const listener of listeners) open.push(await openOne(listener));
     return open;
   } catch (error) {
-    for (const { http } of open) http.close();
+    for (const { http, tls } of open) {
+      http.close();
+      tls?.close();
+    }
     await Promise.all(open.map(({ listener }) => listener.stop()));
     throw error;
   }

@@ -1,4 +1,4 @@
-import type { ByteStream, ProcessOutput } from "@flintlock/core";
+import type { ByteStream, ExecOutput, ExecRequest } from "@flintlock/core";
 import { expect, test } from "vitest";
 import { attach, exec, info, ping, poweroff } from "./agent.ts";
 import {
@@ -6,7 +6,8 @@ import {
   type ControlFrame,
   encodeControl,
   encodeJson,
-  MAX_CONTROL_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_WHOLE_BYTES,
   readControlFrames,
 } from "./control-frames.ts";
 
@@ -39,14 +40,34 @@ const asyncOf = async function* <T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items;
 };
 
-const collect = async (output: AsyncIterable<ProcessOutput>): Promise<string[]> => {
+/** Bytes of one kind that follow each other are one entry. */
+const collect = async (output: AsyncIterable<ExecOutput>): Promise<string[]> => {
   const seen: string[] = [];
+  let last = "";
   for await (const each of output) {
-    seen.push(
-      each.kind === "exit" ? `exit ${each.code}` : `${each.kind} ${Buffer.from(each.bytes).toString()}`,
-    );
+    const words = wordsOf(each);
+    if (each.kind === last) seen.push(`${seen.pop()}${words}`);
+    else seen.push(`${each.kind} ${words}`);
+    last = each.kind;
   }
   return seen;
+};
+
+const wordsOf = (output: ExecOutput): string => {
+  if (output.kind === "exit") return String(output.code);
+  return output.kind === "error" ? output.message : Buffer.from(output.bytes).toString();
+};
+
+const LS: ExecRequest = {
+  cmd: "/bin/ls",
+  args: ["-l"],
+  cwd: undefined,
+  env: {},
+  isShell: false,
+  user: undefined,
+  timeoutSeconds: 0,
+  hasStdin: false,
+  terminal: undefined,
 };
 
 const text = (frame: ControlFrame | undefined): string => Buffer.from(frame?.payload ?? []).toString();
@@ -86,16 +107,11 @@ test("stdin is cut into frames of 32 KiB; end, resize and signal have frames of 
 
 test("exec asks in the words of the liquidmetal protocol", async () => {
   const { stream, requests } = streamOf(encodeJson(CONTROL.exit, { code: 0 }));
-  const session = await exec(stream, {
-    command: "/bin/ls",
-    args: ["-l"],
-    cwd: "/tmp",
-    env: { A: "1" },
-    user: undefined,
-    timeoutSeconds: 5,
-    hasStdin: false,
-    terminal: { rows: 2, columns: 3 },
-  });
+  const session = await exec(
+    stream,
+    { ...LS, cwd: "/tmp", env: { A: "1" }, timeoutSeconds: 5, terminal: { rows: 2, columns: 3 } },
+    never,
+  );
   expect(await collect(session.output)).toEqual(["exit 0"]);
   expect(JSON.parse(text((await requests())[0]))).toEqual({
     version: 1,
@@ -105,6 +121,7 @@ test("exec asks in the words of the liquidmetal protocol", async () => {
       args: ["-l"],
       cwd: "/tmp",
       env: { A: "1" },
+      shell: false,
       timeout_sec: 5,
       has_stdin: false,
       tty: { rows: 2, cols: 3 },
@@ -136,19 +153,72 @@ test("the agent's refusal is a failed precondition in its own words", async () =
 test.each([
   ["no exit", []],
   ["half a frame", [Buffer.from([CONTROL.stdout, 0, 0, 0, 9, 1])]],
-  ["too long a frame", [encodeControl(CONTROL.stdout, Buffer.alloc(4)), oversized()]],
+  [
+    "too long an output",
+    [encodeControl(CONTROL.stdout, Buffer.alloc(4)), header(CONTROL.stdout, MAX_FRAME_BYTES + 1)],
+  ],
+  ["too long an exit", [header(CONTROL.exit, MAX_WHOLE_BYTES + 1)]],
+  ["too long a frame of no known kind", [header(200, MAX_WHOLE_BYTES + 1)]],
+  ["an error that is not JSON", [encodeControl(CONTROL.error, Buffer.from("no"))]],
   ["an exit that is not JSON", [encodeControl(CONTROL.exit, Buffer.from("zero"))]],
   ["an exit that is no object", [encodeJson(CONTROL.exit, 0)]],
   ["an exit code that is none", [encodeJson(CONTROL.exit, { code: 1e9 })]],
-])("%s ends the session as unavailable", async (_, answer) => {
-  const { stream } = streamOf(...answer);
-  const session = await attach(stream, undefined, never);
-  await expect(collect(session.output)).rejects.toMatchObject({ code: "unavailable" });
+])("%s ends a session as unavailable", async (_, answer) => {
+  const attached = await attach(streamOf(...answer).stream, undefined, never);
+  await expect(collect(attached.output)).rejects.toMatchObject({ code: "unavailable" });
+  const executed = await exec(streamOf(...answer).stream, LS, never);
+  await expect(collect(executed.output)).rejects.toMatchObject({ code: "unavailable" });
 });
 
-function oversized(): Uint8Array {
-  const header = Buffer.alloc(5);
-  header.writeUInt8(CONTROL.stdout, 0);
-  header.writeUInt32BE(MAX_CONTROL_BYTES + 1, 1);
-  return header;
+test("an error of the agent's is told, and the exit code follows", async () => {
+  const error = encodeJson(CONTROL.error, { msg: 'lookup user "x":\u001b[31m unknown' });
+  const session = await exec(streamOf(error, encodeJson(CONTROL.exit, { code: 126 })).stream, LS, never);
+  expect(await collect(session.output)).toEqual(['error lookup user "x": [31m unknown', "exit 126"]);
+});
+
+test("output without end is passed on as it comes, and nothing of it is kept", async () => {
+  const piece = Buffer.alloc(1000, "x");
+  let read = 0;
+  const endless: ByteStream = {
+    bytes: (async function* () {
+      for (;;) {
+        yield header(CONTROL.stdout, MAX_FRAME_BYTES);
+        for (let sent = 0; sent < MAX_FRAME_BYTES; sent += piece.length) {
+          read += piece.length;
+          yield piece;
+        }
+      }
+    })(),
+    write: async () => {},
+    end: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const session = await exec(endless, LS, never);
+  let taken = 0;
+  for await (const output of session.output) {
+    taken += output.kind === "stdout" ? output.bytes.length : 0;
+    expect(read - taken).toBe(0);
+    if (taken === 50 * piece.length) break;
+  }
+});
+
+test("a guest that does not even take the request is left when the caller has had enough", async () => {
+  const enough = new AbortController();
+  let giveUp: (error: Error) => void = () => {};
+  const stuck: ByteStream = {
+    bytes: asyncOf([]),
+    write: () => new Promise((_, reject) => (giveUp = reject)),
+    end: async () => {},
+    [Symbol.asyncDispose]: async () => giveUp(new Error("closed")),
+  };
+  const asked = exec(stuck, LS, enough.signal);
+  enough.abort();
+  await expect(asked).rejects.toThrow("closed");
+});
+
+function header(type: number, length: number): Uint8Array {
+  const bytes = Buffer.alloc(5);
+  bytes.writeUInt8(type, 0);
+  bytes.writeUInt32BE(length, 1);
+  return bytes;
 }

@@ -1,6 +1,7 @@
 /** The host's side of the guest agent: one request per stream to `AGENT_PORT` (docs/guest-protocol.md). */
 import {
   type ByteStream,
+  type ExecOutput,
   FlintlockError,
   type GuestSessions,
   type ProcessOutput,
@@ -20,20 +21,6 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_MESSAGE_LENGTH = 300;
 const MAX_TERMINAL = 65535;
 
-export interface ExecRequest {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly cwd: string | undefined;
-  /** Added to the guest's own */
-  readonly env: Readonly<Record<string, string>>;
-  readonly user: string | undefined;
-  /** 0 = no limit, in seconds */
-  readonly timeoutSeconds: number;
-  readonly hasStdin: boolean;
-  /** Gives the command a terminal of this size */
-  readonly terminal: TerminalSize | undefined;
-}
-
 /**
  * Joins the main process's stdio. The session owns `stream`. A guest that has nothing to attach to says so in
  * place of output: the first read throws `failed_precondition`.
@@ -41,25 +28,27 @@ export interface ExecRequest {
 export const attach: GuestSessions["attach"] = async (stream, terminal, signal) => {
   const body = { op: "attach", attach: terminal === undefined ? {} : sizeOf(terminal) };
   await unlessAborted(request(stream, body), stream, signal);
-  return session(stream);
+  return { ...session(stream), output: outputs(stream) };
 };
 
 /** Runs a command in the guest. The session owns `stream`. */
-export const exec = async (stream: ByteStream, wanted: ExecRequest): Promise<ProcessSession> => {
-  await request(stream, {
+export const exec: GuestSessions["exec"] = async (stream, wanted, signal) => {
+  const body = {
     op: "exec",
     exec: {
-      cmd: wanted.command,
+      cmd: wanted.cmd,
       args: wanted.args,
       ...(wanted.cwd !== undefined && { cwd: wanted.cwd }),
       env: wanted.env,
+      shell: wanted.isShell,
       ...(wanted.user !== undefined && { user: wanted.user }),
       timeout_sec: wanted.timeoutSeconds,
       has_stdin: wanted.hasStdin,
       ...(wanted.terminal !== undefined && { tty: sizeOf(wanted.terminal) }),
     },
-  });
-  return session(stream);
+  };
+  await unlessAborted(request(stream, body), stream, signal);
+  return { ...session(stream), output: execOutputs(stream) };
 };
 
 /** Asks the guest to end its main process and power off; resolves once it has agreed. Closes `stream`. */
@@ -102,8 +91,7 @@ const ask = async (stream: ByteStream, op: string): Promise<string> => {
   throw broken(`no answer to ${op}`);
 };
 
-const session = (stream: ByteStream): ProcessSession => ({
-  output: outputs(stream),
+const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
   async stdin(bytes) {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
       await stream.write(encodeControl(CONTROL.stdin, bytes.subarray(at, at + CHUNK_BYTES)));
@@ -115,8 +103,16 @@ const session = (stream: ByteStream): ProcessSession => ({
   [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
 });
 
-/** Output in order; the last is `exit`. Throws when the stream ends without one, or the agent refuses. */
+/** As `execOutputs`; an agent that refuses is thrown. */
 const outputs = async function* (stream: ByteStream): AsyncGenerator<ProcessOutput> {
+  for await (const output of execOutputs(stream)) {
+    if (output.kind !== "error") yield output;
+    else throw new FlintlockError("failed_precondition", `the guest agent refused: ${output.message}`);
+  }
+};
+
+/** Output in order; the last is `exit`. Throws when the stream ends without one. */
+const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
   for await (const frame of framesOf(stream)) {
     const output = outputOf(frame);
     if (output !== undefined) yield output;
@@ -134,7 +130,7 @@ const framesOf = async function* (stream: ByteStream): AsyncGenerator<ControlFra
   }
 };
 
-const outputOf = ({ type, payload }: ControlFrame): ProcessOutput | undefined => {
+const outputOf = ({ type, payload }: ControlFrame): ExecOutput | undefined => {
   switch (type) {
     case CONTROL.stdout:
       return { kind: "stdout", bytes: payload };
@@ -143,10 +139,7 @@ const outputOf = ({ type, payload }: ControlFrame): ProcessOutput | undefined =>
     case CONTROL.exit:
       return { kind: "exit", code: exitCode(jsonOf(payload)["code"]) };
     case CONTROL.error:
-      throw new FlintlockError(
-        "failed_precondition",
-        `the guest agent refused: ${message(jsonOf(payload)["msg"])}`,
-      );
+      return { kind: "error", message: message(jsonOf(payload)["msg"]) };
     default:
       return undefined; // An agent newer than we are.
   }

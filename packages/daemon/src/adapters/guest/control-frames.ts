@@ -16,8 +16,10 @@ export const CONTROL = {
 export type ControlType = (typeof CONTROL)[keyof typeof CONTROL];
 
 const HEADER_BYTES = 5;
-/** The protocol allows 16 MiB; nothing we ask for is that long */
-export const MAX_CONTROL_BYTES = 1024 * 1024;
+/** The protocol's own bound */
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+/** Of a frame that is kept until it is whole: an exit, an error; theirs and ours are far smaller */
+export const MAX_WHOLE_BYTES = 64 * 1024;
 /** What we put in one frame at most */
 export const CHUNK_BYTES = 32 * 1024;
 
@@ -37,35 +39,45 @@ export const encodeControl = (type: ControlType, payload: Uint8Array = new Uint8
 export const encodeJson = (type: ControlType, value: unknown): Uint8Array =>
   encodeControl(type, Buffer.from(JSON.stringify(value)));
 
-/** Frames as they complete. Throws on a frame above MAX_CONTROL_BYTES and on an end inside a frame. */
+/** Handed on in pieces, as they come: none of it is kept, however long the frame. */
+const isStreamed = (type: number): boolean => type === CONTROL.stdout || type === CONTROL.stderr;
+
+/**
+ * Frames as they complete; stdout and stderr as their bytes come, none of them empty. Throws on a frame above its
+ * bound and on an end inside a frame.
+ */
 export const readControlFrames = async function* (
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<ControlFrame> {
-  // Joined only when a frame is whole: a guest that sends single bytes costs no more than their number.
-  let pieces: Uint8Array[] = [];
+  const header = Buffer.alloc(HEADER_BYTES);
   let have = 0;
-  let need = HEADER_BYTES;
+  let left = 0;
+  let whole: Uint8Array | undefined;
   for await (const chunk of bytes) {
-    pieces.push(chunk);
-    have += chunk.length;
-    if (have < need) continue;
-    let rest = Buffer.concat(pieces, have);
-    for (;;) {
-      need = HEADER_BYTES + (rest.length < HEADER_BYTES ? 0 : lengthOf(rest));
-      if (rest.length < need) break;
-      yield { type: rest.readUInt8(0), payload: rest.subarray(HEADER_BYTES, need) };
-      rest = rest.subarray(need);
-      if (rest.length === 0) break;
+    for (let at = 0; at < chunk.length; ) {
+      if (have < HEADER_BYTES) {
+        header.writeUInt8(chunk[at++] ?? 0, have++);
+        if (have < HEADER_BYTES) continue;
+        left = lengthOf(header);
+        whole = isStreamed(header.readUInt8(0)) ? undefined : new Uint8Array(left);
+      } else {
+        const piece = chunk.subarray(at, at + left);
+        at += piece.length;
+        left -= piece.length;
+        if (whole === undefined) yield { type: header.readUInt8(0), payload: piece };
+        else whole.set(piece, whole.length - left - piece.length);
+      }
+      if (left > 0) continue;
+      have = 0;
+      if (whole !== undefined) yield { type: header.readUInt8(0), payload: whole };
     }
-    pieces = rest.length === 0 ? [] : [rest];
-    have = rest.length;
-    if (have === 0) need = HEADER_BYTES;
   }
   if (have > 0) throw new Error("the stream ended inside an agent frame");
 };
 
 const lengthOf = (header: Buffer): number => {
   const length = header.readUInt32BE(1);
-  if (length > MAX_CONTROL_BYTES) throw new Error(`an agent frame of ${length} bytes`);
+  const max = isStreamed(header.readUInt8(0)) ? MAX_FRAME_BYTES : MAX_WHOLE_BYTES;
+  if (length > max) throw new Error(`an agent frame of ${length} bytes`);
   return length;
 };

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLTAgoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCSLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItkBCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCSIvCgpHZXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAki4AEKC0xpc3RSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRI1CgZsYWJlbHMYAiADKAsyJS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QuTGFiZWxzRW50cnkSDAoEbmFtZRgDIAEoCRIjCgZzdGF0ZXMYBCADKA4yEy5mbGludGxvY2sudjEuU3RhdGUSEQoJcGFnZV9zaXplGAUgASgNEhIKCnBhZ2VfdG9rZW4YBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxMaXN0UmVzcG9uc2USJwoIbWljcm92bXMYASADKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiWAoOQ29uc29sZVJlcXVlc3QSKwoFc3RhcnQYASABKAsyGi5mbGludGxvY2sudjEuQ29uc29sZVN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAQgkKB3BheWxvYWQiMQoMQ29uc29sZVN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiHwoPQ29uc29sZVJlc3BvbnNlEgwKBGRhdGEYASABKAwqXgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABILCgdQRU5ESU5HEAESCwoHUlVOTklORxACEgoKBkVYSVRFRBADEgoKBkZBSUxFRBAEEgwKCERFTEVUSU5HEAUqQwoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEgYKAk5PEAESCgoGQUxXQVlTEAIyxQUKCE1pY3JvVk1zElUKBkNyZWF0ZRIbLmZsaW50bG9jay52MS5DcmVhdGVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iF4LT5JMCEToBKiIML3YxL21pY3Jvdm1zElUKA0dldBIYLmZsaW50bG9jay52MS5HZXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iHYLT5JMCFxIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9ElMKBExpc3QSGS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QaGi5mbGludGxvY2sudjEuTGlzdFJlc3BvbnNlIhSC0+STAg4SDC92MS9taWNyb3ZtcxJcCgZEZWxldGUSGy5mbGludGxvY2sudjEuRGVsZXRlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEvbWljcm92bXMve3RhcmdldH0SXgoEV2FpdBIZLmZsaW50bG9jay52MS5XYWl0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fTp3YWl0MAESYwoETG9ncxIZLmZsaW50bG9jay52MS5Mb2dzUmVxdWVzdBoaLmZsaW50bG9jay52MS5Mb2dzUmVzcG9uc2UiIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9L2xvZ3MwARJHCgZBdHRhY2gSGy5mbGludGxvY2sudjEuQXR0YWNoUmVxdWVzdBocLmZsaW50bG9jay52MS5BdHRhY2hSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLTAgoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCSLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItkBCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCSIvCgpHZXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAki4AEKC0xpc3RSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRI1CgZsYWJlbHMYAiADKAsyJS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QuTGFiZWxzRW50cnkSDAoEbmFtZRgDIAEoCRIjCgZzdGF0ZXMYBCADKA4yEy5mbGludGxvY2sudjEuU3RhdGUSEQoJcGFnZV9zaXplGAUgASgNEhIKCnBhZ2VfdG9rZW4YBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxMaXN0UmVzcG9uc2USJwoIbWljcm92bXMYASADKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKl4KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFKkMKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIGCgJOTxABEgoKBkFMV0FZUxACMogGCghNaWNyb1ZNcxJVCgZDcmVhdGUSGy5mbGludGxvY2sudjEuQ3JlYXRlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIheC0+STAhE6ASoiDC92MS9taWNyb3ZtcxJVCgNHZXQSGC5mbGludGxvY2sudjEuR2V0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIh2C0+STAhcSFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJTCgRMaXN0EhkuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxpc3RSZXNwb25zZSIUgtPkkwIOEgwvdjEvbWljcm92bXMSXAoGRGVsZXRlEhsuZmxpbnRsb2NrLnYxLkRlbGV0ZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiHYLT5JMCFyoVL3YxL21pY3Jvdm1zL3t0YXJnZXR9El4KBFdhaXQSGS5mbGludGxvY2sudjEuV2FpdFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH06d2FpdDABEmMKBExvZ3MSGS5mbGludGxvY2sudjEuTG9nc1JlcXVlc3QaGi5mbGludGxvY2sudjEuTG9nc1Jlc3BvbnNlIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fS9sb2dzMAESRwoGQXR0YWNoEhsuZmxpbnRsb2NrLnYxLkF0dGFjaFJlcXVlc3QaHC5mbGludGxvY2sudjEuQXR0YWNoUmVzcG9uc2UoATABEkEKBEV4ZWMSGS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaGi5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJKCgdDb25zb2xlEhwuZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -655,6 +655,181 @@ export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
+ * @generated from message flintlock.v1.ExecRequest
+ */
+export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
+  /**
+   * @generated from oneof flintlock.v1.ExecRequest.payload
+   */
+  payload: {
+    /**
+     * @generated from field: flintlock.v1.ExecStart start = 1;
+     */
+    value: ExecStart;
+    case: "start";
+  } | {
+    /**
+     * Not without `start.has_stdin` or a terminal.
+     *
+     * @generated from field: bytes stdin = 2;
+     */
+    value: Uint8Array;
+    case: "stdin";
+  } | {
+    /**
+     * @generated from field: bool stdin_eof = 3;
+     */
+    value: boolean;
+    case: "stdinEof";
+  } | {
+    /**
+     * @generated from field: flintlock.v1.TerminalSize resize = 4;
+     */
+    value: TerminalSize;
+    case: "resize";
+  } | {
+    /**
+     * A name such as "INT" or "TERM".
+     *
+     * @generated from field: string signal = 5;
+     */
+    value: string;
+    case: "signal";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message flintlock.v1.ExecRequest.
+ * Use `create(ExecRequestSchema)` to create a new message.
+ */
+export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 18);
+
+/**
+ * @generated from message flintlock.v1.ExecStart
+ */
+export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string cmd = 3;
+   */
+  cmd: string;
+
+  /**
+   * @generated from field: repeated string args = 4;
+   */
+  args: string[];
+
+  /**
+   * Absolute; empty: the main process's.
+   *
+   * @generated from field: string cwd = 5;
+   */
+  cwd: string;
+
+  /**
+   * Added to the main process's own.
+   *
+   * @generated from field: map<string, string> env = 6;
+   */
+  env: { [key: string]: string };
+
+  /**
+   * Runs `sh -c` with cmd and args joined by spaces.
+   *
+   * @generated from field: bool shell = 7;
+   */
+  shell: boolean;
+
+  /**
+   * User or user:group in the guest; empty: root.
+   *
+   * @generated from field: string user = 8;
+   */
+  user: string;
+
+  /**
+   * 0: no limit.
+   *
+   * @generated from field: int32 timeout_seconds = 9;
+   */
+  timeoutSeconds: number;
+
+  /**
+   * @generated from field: bool has_stdin = 10;
+   */
+  hasStdin: boolean;
+
+  /**
+   * Gives the command a terminal of this size; all output is stdout then.
+   *
+   * @generated from field: flintlock.v1.TerminalSize terminal = 11;
+   */
+  terminal?: TerminalSize | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.ExecStart.
+ * Use `create(ExecStartSchema)` to create a new message.
+ */
+export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 19);
+
+/**
+ * @generated from message flintlock.v1.ExecResponse
+ */
+export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
+  /**
+   * @generated from oneof flintlock.v1.ExecResponse.payload
+   */
+  payload: {
+    /**
+     * @generated from field: bytes stdout = 1;
+     */
+    value: Uint8Array;
+    case: "stdout";
+  } | {
+    /**
+     * @generated from field: bytes stderr = 2;
+     */
+    value: Uint8Array;
+    case: "stderr";
+  } | {
+    /**
+     * Ends the stream.
+     *
+     * @generated from field: int32 exit_code = 3;
+     */
+    value: number;
+    case: "exitCode";
+  } | {
+    /**
+     * The agent could not do it; an exit code follows.
+     *
+     * @generated from field: string error = 4;
+     */
+    value: string;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message flintlock.v1.ExecResponse.
+ * Use `create(ExecResponseSchema)` to create a new message.
+ */
+export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 20);
+
+/**
  * @generated from message flintlock.v1.ConsoleRequest
  */
 export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
@@ -681,7 +856,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -703,7 +878,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -720,7 +895,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from enum flintlock.v1.State
@@ -868,6 +1043,16 @@ export const MicroVMs: GenService<{
     methodKind: "bidi_streaming";
     input: typeof AttachRequestSchema;
     output: typeof AttachResponseSchema;
+  },
+  /**
+   * A command in the guest, beside the main process. First message: start.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Exec
+   */
+  exec: {
+    methodKind: "bidi_streaming";
+    input: typeof ExecRequestSchema;
+    output: typeof ExecResponseSchema;
   },
   /**
    * The serial console, both ways. First message: target.

@@ -38,6 +38,7 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     },
     timings: Object.entries(vm.status.timings).map(([step, ms]) => ({ step, ms })),
     restart: RESTARTS[vm.spec.restart],
+    creator: vm.createdBy,
   });
 };
 

@@ -8,6 +8,7 @@ import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
+import { execHandler } from "./exec.ts";
 import { targetOf } from "./target.ts";
 import { conditionOf, refuseHopeless } from "./wait-condition.ts";
 
@@ -43,6 +44,7 @@ export const microvmsService = (): BoundService =>
       }
     },
     attach: attachHandler,
+    exec: execHandler,
     console: consoleHandler,
   });
 

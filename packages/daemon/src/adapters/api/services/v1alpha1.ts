@@ -5,11 +5,11 @@ import { wire } from "@flintlock/api";
 import type { ListFilter } from "@flintlock/core";
 import { createInputOf } from "../convert/create-input.ts";
 import { encodedMicroVM, encodedMicroVMs } from "../convert/record-cache.ts";
-import { serverInfo } from "../convert/server-info.ts";
+import { type GuestServices, serverInfo } from "../convert/server-info.ts";
 import { invalidRequest } from "../errors.ts";
 import { type BoundService, bindService } from "../service.ts";
 
-export const v1alpha1Service = (): BoundService =>
+export const v1alpha1Service = (guestServices: GuestServices): BoundService =>
   bindService(wire.MicroVM, {
     createMicroVM: async ({ microvm }, { useCases: { microvms } }) => {
       if (microvm === undefined) {
@@ -33,7 +33,7 @@ export const v1alpha1Service = (): BoundService =>
       if (request.namespace === "") throw invalidRequest("namespace", "invalid request");
       for (const vm of await microvms.list(filterOf(request))) yield encodedMicroVM(vm);
     },
-    serverInfo: async (_request, { useCases: { host } }) => serverInfo(await host.info()),
+    serverInfo: async (_request, { useCases: { host } }) => serverInfo(await host.info(), guestServices),
   });
 
 /** An empty name is no filter, as upstream. */

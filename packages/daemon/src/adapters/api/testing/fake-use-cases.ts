@@ -1,6 +1,9 @@
 /** Use cases in memory: enough behaviour to tell whether the API asked the right thing. */
 import {
   type CreateInput,
+  type ExecInput,
+  type ExecOutput,
+  type ExecSession,
   FlintlockError,
   type Image,
   type MicroVM,
@@ -17,6 +20,10 @@ export interface FakeUseCases extends UseCases {
   readonly records: Map<string, MicroVM>;
   /** What create was given, in order */
   readonly created: CreateInput[];
+  /** What the execs were given, in order */
+  readonly executed: ExecInput[];
+  /** Ports that were connected to, in order */
+  readonly connected: number[];
   /** How often a stream of the core was told to end */
   readonly ended: { count: number };
   /** Bytes that `load` has taken */
@@ -38,6 +45,8 @@ const image = (reference: string): Image => ({
 export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
   const records = new Map<string, MicroVM>(vms.map((vm) => [vm.uid, vm]));
   const created: CreateInput[] = [];
+  const executed: ExecInput[] = [];
+  const connected: number[] = [];
   const ended = { count: 0 };
   const loaded = { bytes: 0 };
   const broken: { error: unknown } = { error: undefined };
@@ -63,6 +72,41 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
         reject(signal.reason);
       });
     });
+  /** Input comes back as stdout, sizes and signals as stderr; "fail" is an error of the agent's; the end is code 7. */
+  const echo = (signal: AbortSignal): ExecSession => {
+    const queue: ExecOutput[] = [];
+    let wake = (): void => undefined;
+    const push = (output: ExecOutput): void => {
+      queue.push(output);
+      wake();
+    };
+    return {
+      output: (async function* () {
+        while (true) {
+          const next = queue.shift();
+          if (next !== undefined) {
+            yield next;
+            if (next.kind === "exit") return;
+          } else {
+            const more = new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+            await Promise.race([more, silence(signal)]);
+          }
+        }
+      })(),
+      stdin: async (bytes) => {
+        const isFailure = Buffer.from(bytes).toString() === "fail";
+        push(isFailure ? { kind: "error", message: "no such user" } : { kind: "stdout", bytes });
+      },
+      endStdin: async () => push({ kind: "exit", code: 7 }),
+      resize: async ({ rows }) => push({ kind: "stderr", bytes: Buffer.from(`rows ${rows}`) }),
+      signal: async (name) => push({ kind: "stderr", bytes: Buffer.from(`signal ${name}`) }),
+      [Symbol.asyncDispose]: async () => {
+        ended.count += 1;
+      },
+    };
+  };
   const microvms: MicroVMUseCases = {
     create: async (input) => {
       check();
@@ -77,6 +121,12 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     },
     get: async (target) => find(target),
     getByUid: async (uid) => byUid(uid),
+    setLabels: async (uid, labels) => {
+      const vm = byUid(uid);
+      const changed = { ...vm, spec: { ...vm.spec, labels }, version: vm.version + 1 };
+      records.set(uid, changed);
+      return changed;
+    },
     list: async ({ namespace, name, labels }) => {
       check();
       const wanted = Object.entries(labels);
@@ -95,35 +145,24 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     },
     attach: async (target, _terminal, signal) => {
       find(target);
-      const queue: ProcessOutput[] = [];
-      let wake = (): void => undefined;
-      const push = (output: ProcessOutput): void => {
-        queue.push(output);
-        wake();
-      };
-      return {
-        output: (async function* () {
-          while (true) {
-            const next = queue.shift();
-            if (next !== undefined) {
-              yield next;
-              if (next.kind === "exit") return;
-            } else {
-              const more = new Promise<void>((resolve) => {
-                wake = resolve;
-              });
-              await Promise.race([more, silence(signal)]);
-            }
-          }
-        })(),
-        stdin: async (bytes) => push({ kind: "stdout", bytes }),
-        endStdin: async () => push({ kind: "exit", code: 7 }),
-        resize: async ({ rows }) => push({ kind: "stderr", bytes: Buffer.from(`rows ${rows}`) }),
-        signal: async (name) => push({ kind: "stderr", bytes: Buffer.from(`signal ${name}`) }),
-        [Symbol.asyncDispose]: async () => {
-          ended.count += 1;
-        },
-      };
+      const { output, ...session } = echo(signal);
+      return { ...session, output: withoutErrors(output) };
+    },
+    exec: async (target, input, signal) => {
+      find(target);
+      executed.push(input);
+      return echo(signal);
+    },
+    execByUid: async (uid, input, signal) => {
+      withAgent(byUid(uid));
+      executed.push(input);
+      return echo(signal);
+    },
+    connectByUid: async (uid, port, signal) => {
+      withAgent(byUid(uid));
+      connected.push(port);
+      const { output, stdin, endStdin, ...session } = echo(signal);
+      return { ...session, bytes: bytesOf(output), write: stdin, end: endStdin };
     },
     console: async () => {
       throw new FlintlockError("failed_precondition", "the console is taken");
@@ -144,6 +183,8 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
   return {
     records,
     created,
+    executed,
+    connected,
     ended,
     loaded,
     broken,
@@ -170,6 +211,8 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     host: {
       info: async () => ({
         version: "0.1.0",
+        buildDate: "2026-11-24T12:00:00Z",
+        commitHash: "0123abc",
         stateDir: "/state",
         pid: 42,
         providers: ["qemu"],
@@ -183,3 +226,15 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     },
   };
 };
+
+const withAgent = ({ spec }: MicroVM): void => {
+  if (!spec.allowGuestAgent) throw new FlintlockError("failed_precondition", "no guest agent access");
+};
+
+async function* withoutErrors(outputs: AsyncIterable<ExecOutput>): AsyncGenerator<ProcessOutput> {
+  for await (const output of outputs) if (output.kind !== "error") yield output;
+}
+
+async function* bytesOf(outputs: AsyncIterable<ExecOutput>): AsyncGenerator<Uint8Array> {
+  for await (const output of outputs) if (output.kind === "stdout") yield output.bytes;
+}

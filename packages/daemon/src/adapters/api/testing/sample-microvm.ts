@@ -10,6 +10,7 @@ export const sampleMicroVM = (overrides: Partial<MicroVM> = {}): MicroVM => ({
   id: "web",
   namespace: "shop",
   version: 3,
+  createdBy: "ci",
   createdAt: unixMs(1_700_000_000_123),
   updatedAt: unixMs(1_700_000_001_000),
   deletedAt: undefined,

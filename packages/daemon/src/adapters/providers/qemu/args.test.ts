@@ -45,7 +45,7 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
     -m size=256M
     -kernel /images/vmlinuz
     -initrd initrd.img
-    -append console=ttyS0 quiet cryptomgr.notests tsc_early_khz=2596120 tsc=reliable panic=-1 reboot=t root=/dev/vda rw systemd.unit=rescue.target
+    -append console=ttyS0 quiet cryptomgr.notests panic=-1 reboot=t tsc_early_khz=2596120 tsc=reliable root=/dev/vda rw systemd.unit=rescue.target
     -pidfile vmm.pid
     -qmp unix:qmp.sock,server=on,wait=off
     -chardev socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on
@@ -95,6 +95,18 @@ test("more devices than microvm has room for make it q35, and more than that are
   );
 });
 
+test("a whole command line gets only what the board's guest cannot find out", () => {
+  const append = (given: Parameters<typeof qemuArgs>[2], whole: string): string | undefined => {
+    const args = qemuArgs({ ...machine, wholeCmdline: whole }, undefined, given, ACPI);
+    return args[args.indexOf("-append") + 1];
+  };
+  const whole = "console=tty0 console=ttyS0 pci=off panic=1";
+  expect(append(host, whole)).toBe(`tsc_early_khz=2596120 tsc=reliable root=/dev/vda rw ${whole}`);
+  expect(append({ accelerator: "tcg", tscKhz: undefined }, whole)).toBe(
+    "root=/dev/vda rw console=tty0 console=ttyS0  panic=1",
+  );
+});
+
 test("a read-only root is mounted ro, and a machine without disks has no root", () => {
   const appended = (change: Partial<Machine>): string | undefined => {
     const args = qemuArgs({ ...machine, cmdline: {}, ...change }, undefined, host, ACPI);
@@ -102,7 +114,7 @@ test("a read-only root is mounted ro, and a machine without disks has no root", 
   };
   const disks = machine.disks.map((disk) => ({ ...disk, isReadOnly: true }));
   expect(appended({ disks })).toMatch(/ root=\/dev\/vda ro$/);
-  expect(appended({ disks: [] })).toMatch(/ reboot=t$/);
+  expect(appended({ disks: [] })).toMatch(/ tsc=reliable$/);
 });
 
 test("ports need a user-mode interface and an IPv4 address", () => {

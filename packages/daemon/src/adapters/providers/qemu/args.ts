@@ -14,7 +14,7 @@ import {
   type MachineInterface,
   type PortPublication,
 } from "@flintlock/core";
-import { kernelCmdline } from "../shared/cmdline.ts";
+import { completedCmdline, kernelCmdline } from "../shared/cmdline.ts";
 import { PID_FILE } from "../shared/guest-exit.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import type { Accelerator } from "./accelerator.ts";
@@ -82,7 +82,7 @@ export const qemuArgs = (
     accelArgs(machine, host),
     ["-smp", `cpus=${machine.vcpu}`, "-m", `size=${machine.memoryMib}M`],
     ["-kernel", machine.kernelPath, ...(initrd === undefined ? [] : ["-initrd", initrd])],
-    ["-append", kernelCmdline(cmdlineDefaults(machine, board, host), machine.cmdline)],
+    ["-append", appendedTo(machine, board, host)],
     ["-pidfile", PID_FILE, "-qmp", `unix:${QMP_SOCKET},server=on,wait=off`],
     [
       "-chardev",
@@ -115,8 +115,26 @@ const accelArgs = ({ memoryMib }: Machine, { accelerator }: HostFacts): readonly
   return ["-accel", `tcg,tb-size=${cache}`, "-cpu", "max"];
 };
 
+const appendedTo = (machine: Machine, board: Board, host: HostFacts): string => {
+  const needed = neededParameters(machine, board, host);
+  const { cmdline, wholeCmdline } = machine;
+  return wholeCmdline === undefined
+    ? kernelCmdline({ ...DEFAULT_PARAMETERS, ...needed }, cmdline)
+    : completedCmdline(needed, board === "q35" ? withPci(wholeCmdline) : wholeCmdline);
+};
+
 /** `panic=-1 reboot=t` with `-no-reboot`: a guest that panics or reboots ends its VMM. */
-const cmdlineDefaults = (
+const DEFAULT_PARAMETERS = {
+  console: "ttyS0",
+  quiet: "",
+  // A quarter of a second of an emulated boot; kernels without the self-tests ignore it.
+  "cryptomgr.notests": "",
+  panic: "-1",
+  reboot: "t",
+} as const;
+
+/** What this board's guest cannot find out by itself. */
+const neededParameters = (
   machine: Machine,
   board: Board,
   host: HostFacts,
@@ -124,16 +142,13 @@ const cmdlineDefaults = (
   const root = machine.disks[0];
   const knowsTsc = board === "microvm" && host.accelerator === "tcg" && host.tscKhz !== undefined;
   return {
-    console: "ttyS0",
-    quiet: "",
-    // A quarter of a second of an emulated boot; kernels without the self-tests ignore it.
-    "cryptomgr.notests": "",
     ...(knowsTsc && { tsc_early_khz: String(host.tscKhz), tsc: "reliable" }),
-    panic: "-1",
-    reboot: "t",
     ...(root !== undefined && { root: "/dev/vda", [root.isReadOnly ? "ro" : "rw"]: "" }),
   };
 };
+
+/** COMPAT: lines written for Firecracker say `pci=off`, which is true of its machine; here it would hide the disks. */
+const withPci = (line: string): string => line.replaceAll(/(?<=^| )pci=off(?= |$)/g, "");
 
 /** The agent's socket, and the status file that only the guest writes (docs/guest-protocol.md). */
 const channelArgs = (driver: string): readonly string[] => [

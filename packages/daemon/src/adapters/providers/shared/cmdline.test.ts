@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { kernelCmdline } from "./cmdline.ts";
+import { completedCmdline, kernelCmdline } from "./cmdline.ts";
 
 test("defaults come first, then the VM's keys in their order", () => {
   expect(kernelCmdline({ console: "ttyS0", quiet: "" }, { b: "2", a: "1" })).toBe(
@@ -34,4 +34,13 @@ test("the longest line is 2047 bytes, counted in UTF-8", () => {
   expect(kernelCmdline({}, { a: "x".repeat(2045) })).toHaveLength(2047);
   expect(() => kernelCmdline({}, { a: "x".repeat(2046) })).toThrow("kernel.cmdline: is 2048 bytes");
   expect(() => kernelCmdline({}, { a: "é".repeat(1023) })).toThrow("kernel.cmdline");
+});
+
+test("a whole line stays as it is, behind what the machine cannot do without", () => {
+  const needed = { root: "/dev/vda", rw: "" };
+  expect(completedCmdline(needed, "console=tty0  console=ttyS0 -- x")).toBe(
+    "root=/dev/vda rw console=tty0  console=ttyS0 -- x",
+  );
+  expect(completedCmdline(needed, "root=/dev/vdb1 quiet")).toBe("rw root=/dev/vdb1 quiet");
+  expect(() => completedCmdline(needed, "x".repeat(2040))).toThrow("kernel.cmdline: is 2057 bytes");
 });

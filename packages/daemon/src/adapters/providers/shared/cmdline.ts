@@ -1,4 +1,4 @@
-import { invalidField } from "@flintlock/core";
+import { invalidField, kernelParameters, lastValues } from "@flintlock/core";
 
 /** COMMAND_LINE_SIZE on x86 is 2048 with the final NUL (kernel: admin-guide/kernel-parameters) */
 const MAX_CMDLINE_BYTES = 2047;
@@ -14,12 +14,24 @@ export const kernelCmdline = (
   own: Readonly<Record<string, string>>,
 ): string => {
   const kept = Object.entries(defaults).filter(([key]) => !Object.hasOwn(own, key));
-  const line = [...kept, ...Object.entries(own)].map(([key, value]) => parameter(key, value)).join(" ");
+  return bounded([...kept, ...Object.entries(own)].map(([key, value]) => parameter(key, value)).join(" "));
+};
+
+/**
+ * The caller's whole line, to the letter, behind those of `needed` that it does not give itself. Ours are first because
+ * the kernel goes by the last, and because what follows a `--` is the init's.
+ * @throws FlintlockError `invalid_spec` – too long a line
+ */
+export const completedCmdline = (needed: Readonly<Record<string, string>>, whole: string): string => {
+  const given = lastValues(kernelParameters(whole));
+  const missing = Object.entries(needed).filter(([key]) => !Object.hasOwn(given, key));
+  return bounded([...missing.map(([key, value]) => parameter(key, value)), whole].join(" "));
+};
+
+const bounded = (line: string): string => {
   const length = Buffer.byteLength(line);
-  if (length > MAX_CMDLINE_BYTES) {
-    throw invalidField(FIELD, `is ${length} bytes with the defaults; the kernel reads ${MAX_CMDLINE_BYTES}`);
-  }
-  return line;
+  if (length <= MAX_CMDLINE_BYTES) return line;
+  throw invalidField(FIELD, `is ${length} bytes with the defaults; the kernel reads ${MAX_CMDLINE_BYTES}`);
 };
 
 const parameter = (key: string, value: string): string => {

@@ -29,7 +29,8 @@ const MAX_QUEUE = 4096;
 const BATCH = 512;
 const BATCH_DELAY_MS = 1_000;
 const EXPORT_TIMEOUT_MS = 5_000;
-const MAX_EXPORTS_AT_ONCE = 2;
+/** At the end the whole queue is sent at once: fewer would give up on the rest */
+const MAX_EXPORTS_AT_ONCE = MAX_QUEUE / BATCH + 1;
 const CLOSE_MS = 2_000;
 /** A collector that is down is told of once in this long */
 const COMPLAINT_MS = 60_000;
@@ -126,7 +127,7 @@ const traced = (useCases: UseCases, traceparent: string): UseCases => ({
   ...useCases,
   microvms: {
     ...useCases.microvms,
-    create: (input) => useCases.microvms.create({ ...input, traceparent }),
+    create: (input, caller) => useCases.microvms.create({ ...input, traceparent }, caller),
   },
 });
 
