@@ -35,11 +35,14 @@ export const startCollector = async (manner: Manner = "takes"): Promise<Collecto
   const server = createServer((request, response) => {
     requests.count++;
     if (manner === "hangs") return;
-    void bodyOf(request).then((body) => {
-      const isRight = request.method === "POST" && request.url === "/v1/traces" && manner === "takes";
-      if (isRight) spans.push(...decode(JSON.parse(body)));
-      response.writeHead(isRight ? 200 : 400, { "Content-Type": "application/json" }).end("{}");
-    });
+    void bodyOf(request).then(
+      (body) => {
+        const isRight = request.method === "POST" && request.url === "/v1/traces" && manner === "takes";
+        if (isRight) spans.push(...decode(JSON.parse(body)));
+        response.writeHead(isRight ? 200 : 400, { "Content-Type": "application/json" }).end("{}");
+      },
+      () => response.destroy(), // The client went.
+    );
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
