@@ -16,13 +16,12 @@ import {
   microvmUseCases,
   type NetworkManager,
   noQuotas,
+  type Ports,
   PROBE_NAMESPACE,
   type Provider,
   type ProviderName,
   Reconciler,
-  type ReconcilerLoad,
   Repository,
-  type Telemetry,
   type UseCases,
   type VmDirectories,
   type VolumeStore,
@@ -43,8 +42,12 @@ import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
 import type { Config } from "./config/config.ts";
-import type { DisposeStack } from "./dispose-stack.ts";
+import type { Lifetime } from "./lifetime.ts";
+import type { Observers } from "./observers.ts";
 import { BUILD_DATE, COMMIT, VERSION } from "./version.ts";
+
+/** Is never there: it is the reading that counts. */
+const READINESS_KEY = "readiness";
 
 /** Everything that touches the host, real or simulated. */
 interface Host {
@@ -56,44 +59,37 @@ interface Host {
   readonly accelerator: () => Promise<{ readonly name: string; readonly why: string }>;
 }
 
-/** Who is told what goes on. */
-export interface Observers {
-  readonly telemetry: Telemetry;
-  /** The same store, watched */
-  images(store: ImageStore & ImageLoader): ImageStore & ImageLoader;
-  watch(load: () => ReconcilerLoad): void;
-}
-
 /** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
 export const assemble = async (
   config: Config,
-  {
-    log,
-    observers,
-    stack,
-  }: { readonly log: Log; readonly observers: Observers; readonly stack: DisposeStack },
+  { log, life, observers }: { readonly log: Log; readonly life: Lifetime; readonly observers: Observers },
 ): Promise<UseCases> => {
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   // Simulated and real VMs must never meet in one store: each kind of daemon would take the other's for lost.
   const isSimulated = config.defaultProvider === "simulated";
   const storeDir = join(config.stateDir, isSimulated ? "store-simulated" : "store");
-  const store = stack.add("state store", await LevelStore.open(storeDir), (it) => it.close());
+  const store = life.add(
+    "state store",
+    await LevelStore.open(storeDir, (error) => life.fail("state store", error)),
+    (it) => it.close(),
+  );
+  life.readiness.add("store", async () => {
+    await store.get(READINESS_KEY);
+    return undefined;
+  });
   const { repository, bad } = await Repository.open(store, systemClock);
   for (const { key, error } of bad)
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
-  const found = isSimulated ? simulatedHost() : await realHost(config, log, stack);
+  const found = isSimulated ? simulatedHost() : await realHost(config, log, life);
   const host = { ...found, images: observers.images(found.images) };
   const ports = { ...host, repository, clock: systemClock, log, telemetry: observers.telemetry };
-  const reconciler = stack.add(
-    "reconciler",
-    new Reconciler(ports, {
-      limits: { bootMachine: config.maxParallelBoots, prepareVolume: cpus().length },
-      deleteGraceMs: config.deleteGraceMs,
-    }),
-    (it) => it.close(),
-  );
-  observers.watch(() => reconciler.load());
+  const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
+  if (reconciler !== undefined) observers.watch(() => reconciler.load());
+  if (reconciler === undefined) {
+    log.warn("nothing is reconciled: microVMs are recorded, and the host is left alone");
+    life.readiness.add("reconciler", () => "disabled");
+  }
 
   const microvms = microvmUseCases({
     ports,
@@ -108,16 +104,16 @@ export const assemble = async (
     },
     hasUniqueNames: config.hasUniqueNames,
     quotas: noQuotas,
-    poke: (uid) => reconciler.poke(uid),
+    poke: (uid) => reconciler?.poke(uid),
     sessions: { attach, exec },
     logs: logReader,
   });
-  reconciler.resync();
-  for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {
-    await microvms.deleteByUid(uid);
+  if (reconciler !== undefined) {
+    reconciler.resync();
+    for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {
+      await microvms.deleteByUid(uid);
+    }
   }
-  const timer = setInterval(() => reconciler.resync(), config.resyncMs).unref();
-  stack.add("resync timer", timer, async (it) => clearInterval(it));
 
   return {
     microvms,
@@ -136,7 +132,29 @@ export const assemble = async (
   };
 };
 
-const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<Host> => {
+const startReconciler = (ports: Ports, config: Config, life: Lifetime): Reconciler => {
+  const reconciler = new Reconciler(ports, {
+    limits: { bootMachine: config.maxParallelBoots, prepareVolume: cpus().length },
+    deleteGraceMs: config.deleteGraceMs,
+    maxRetry: config.maxRetry,
+  });
+  life.add("reconciler", reconciler, (it) => it.close());
+  const timer = setInterval(() => {
+    try {
+      reconciler.resync();
+    } catch (error) {
+      life.fail("reconciler", error);
+    }
+  }, config.resyncMs).unref();
+  life.add("resync timer", timer, async (it) => clearInterval(it));
+  life.readiness.add("reconciler", () => {
+    if (reconciler.isClosed) throw new Error("has stopped");
+    return undefined;
+  });
+  return reconciler;
+};
+
+const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host> => {
   const images = withBundledImages(
     await createImageStore({
       root: join(config.stateDir, "images"),
@@ -152,10 +170,11 @@ const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<
     binary: config.qemuBinary,
     accelerator: config.accelerator,
     stateFile: join(config.stateDir, "accelerator.json"),
+    agentSocketsDir: join(config.stateDir, "vsock"),
     log: log.child({ component: "qemu" }),
     bootDeadlineMs: BOOT_DEADLINE_MS,
   });
-  stack.add("qemu provider", qemu, (it) => it.close());
+  life.add("qemu provider", qemu, (it) => it.close());
   return {
     providers: new Map([["qemu", qemu]]),
     images,

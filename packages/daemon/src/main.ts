@@ -1,18 +1,15 @@
 /**
- * flintlockd. Starts, serves until a signal, stops in order: no new calls, calls in flight get a moment, steps are cut off,
- * the store is closed. VMs are left running: the next daemon adopts them.
+ * flintlockd. Starts, serves until a signal or until a part fails, stops in order: no new calls, calls in flight get a
+ * moment, steps are cut off, the store is closed. VMs are left running: the next daemon adopts them.
  */
 
-import { once } from "node:events";
 import { setFlagsFromString } from "node:v8";
-import { FlintlockError, type Log, tellEach, toFlintlockError } from "@flintlock/core";
+import { FlintlockError, type Log, toFlintlockError, type UseCases } from "@flintlock/core";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
-import { type ApiListener, serveApi } from "./adapters/api/server.ts";
-import { pinoLog } from "./adapters/logs/pino-log.ts";
-import { createMetrics } from "./adapters/telemetry/metrics.ts";
-import { metricsPages } from "./adapters/telemetry/pages.ts";
-import { startTracing } from "./adapters/telemetry/tracing/tracing.ts";
-import { systemClock } from "./adapters/time/system-clock.ts";
+import { healthPages } from "./adapters/api/http/health-pages.ts";
+import type { Readiness } from "./adapters/api/readiness.ts";
+import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
+import { openLog } from "./adapters/logs/daemon-log.ts";
 import { assemble } from "./assemble.ts";
 import { checkText } from "./config/check.ts";
 import { parseCommandLine } from "./config/command-line.ts";
@@ -20,7 +17,17 @@ import type { Config } from "./config/config.ts";
 import { configHost } from "./config/config-host.ts";
 import { helpText } from "./config/help.ts";
 import { loadConfig } from "./config/load-config.ts";
-import { DisposeStack } from "./dispose-stack.ts";
+import { lastWords } from "./last-words.ts";
+import { Lifetime } from "./lifetime.ts";
+import { type Observers, startObservers } from "./observers.ts";
+import {
+  firstFailure,
+  limitStop,
+  PartFailure,
+  watchBugs,
+  watchHangUp,
+  watchSignals,
+} from "./process-signals.ts";
 import { VERSION, versionText } from "./version.ts";
 
 const DRAIN_MS = 5_000;
@@ -52,44 +59,62 @@ const main = async (args: readonly string[]): Promise<number> => {
   }
 };
 
+/** Resolves when it was told to stop and has. @throws the error of the part that failed */
 const serve = async (config: Config): Promise<void> => {
   // Debian keeps mke2fs and ip in sbin, which an ordinary user's PATH lacks.
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   // Everything we make is its owner's alone, whatever the shell we were started from says.
   process.umask(0o077);
   refuseWhatIsNotThere(config);
-  const log = pinoLog(config.logLevel);
+  const { log, reopen } = openLog({
+    level: config.logLevel,
+    format: config.logFormat,
+    output: config.logOutput,
+  });
+  await using life = new Lifetime();
+  watchSignals(life, log);
+  watchHangUp(reopen, log);
+  watchBugs(log);
   sayNotices(config, log);
-  await using stack = new DisposeStack();
-  const metrics = createMetrics({ version: VERSION, clock: systemClock, log });
-  const tracing =
-    config.otlpEndpoint === undefined
-      ? undefined
-      : await startTracing({ endpoint: config.otlpEndpoint, version: VERSION, log });
-  stack.add("tracing", tracing, async (it) => it?.close());
-  const telemetry = tellEach(
-    [metrics, ...(tracing === undefined ? [] : [tracing])].map((it) => it.telemetry),
-  );
-  const useCases = await assemble(config, { log, observers: { ...metrics, telemetry }, stack });
+  const observers = await startObservers(config, log, life);
+  const useCases = await assemble(config, { log, life, observers });
+  const addresses = config.hasApi ? await openApi(config, { log, life, observers, useCases }) : {};
+  log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
+  const ending = await life.ending;
+  limitStop(log);
+  if (ending.kind === "failure") throw new PartFailure(ending.part, ending.error);
+  log.info("stopping; microVMs keep running", { signal: ending.signal });
+};
+
+interface Serving {
+  readonly log: Log;
+  readonly life: Lifetime;
+  readonly observers: Observers;
+  readonly useCases: UseCases;
+}
+
+const openApi = async (
+  config: Config,
+  { log, life, observers, useCases }: Serving,
+): Promise<ApiServer["addresses"]> => {
+  const readiness: Readiness = () => life.readiness.report();
   const server = await serveApi({
-    useCases: (_caller, info) => tracing?.within(info, useCases) ?? useCases,
+    useCases: (_caller, info) => observers.traced(info, useCases),
     listeners: listenersOf(config),
-    interceptors: [metrics.calls.intercept, ...(tracing === undefined ? [] : [tracing.intercept])],
-    meter: metrics.calls,
-    pages: metricsPages(metrics),
+    ...observers.api,
+    pages: [...healthPages(readiness), ...observers.api.pages],
+    readiness,
+    onFailed: (listener, error) => life.fail(`listener ${listener}`, error),
     hasExecApi: config.hasExecApi,
     hasSshProxyApi: config.hasSshProxyApi,
     log: log.child({ component: "api" }),
   });
-  stack.add("api", server, (it) => it.close(DRAIN_MS));
-  log.info("flintlockd serves", {
-    version: VERSION,
-    pid: process.pid,
-    stateDir: config.stateDir,
-    addresses: server.addresses,
+  life.add("api", server, (it) => it.close(DRAIN_MS));
+  life.readiness.add("listeners", () => {
+    if (Object.keys(server.addresses).length === 0) throw new Error("none is open");
+    return undefined;
   });
-  const signal = await firstSignal();
-  log.info("stopping; microVMs keep running", { signal });
+  return server.addresses;
 };
 
 /** Options that protect must not be taken and ignored: whoever builds the part takes its line out. */
@@ -105,26 +130,24 @@ const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
   for (const { level, option, text } of notices) log[level](text, { option });
 };
 
-const listenersOf = ({ socketPath, grpcEndpoint, httpEndpoint }: Config): readonly ApiListener[] => {
-  const tcp = (name: "grpc" | "http", address: string | undefined): readonly ApiListener[] =>
-    address === undefined
-      ? []
-      : [{ name, where: { kind: "tcp", address }, protocol: name, authenticate: trustEveryone }];
+const listenersOf = (config: Config): readonly ApiListener[] => {
+  const { socketPath, grpcEndpoint, httpEndpoint, legacyGrpcEndpoint, legacyHttpEndpoint } = config;
+  const tcp = (
+    protocol: "grpc" | "http",
+    address: string | undefined,
+    api: "current" | "legacy" = "current",
+  ): readonly ApiListener[] => {
+    if (address === undefined) return [];
+    const name = api === "legacy" ? `legacy-${protocol}` : protocol;
+    return [{ name, where: { kind: "tcp", address }, protocol, authenticate: trustEveryone, api }];
+  };
   return [
     { name: "unix", where: { kind: "unix", path: socketPath }, protocol: "any", authenticate: trustEveryone },
     ...tcp("grpc", grpcEndpoint),
     ...tcp("http", httpEndpoint),
+    ...tcp("grpc", legacyGrpcEndpoint, "legacy"),
+    ...tcp("http", legacyHttpEndpoint, "legacy"),
   ];
-};
-
-const firstSignal = async (): Promise<string> => {
-  const names = ["SIGINT", "SIGTERM"] as const;
-  return Promise.race(
-    names.map(async (name) => {
-      await once(process, name);
-      return name;
-    }),
-  );
 };
 
 main(process.argv.slice(2)).then(
@@ -133,10 +156,9 @@ main(process.argv.slice(2)).then(
     process.exitCode = code;
   },
   (thrown: unknown) => {
-    const error = toFlintlockError(thrown);
-    const hint = error.hint === undefined ? "" : `\ntry: ${error.hint}`;
-    const cause = error.cause instanceof Error ? `\nwhy: ${error.cause.message}` : "";
-    process.stderr.write(`flintlockd: ${error.message}${cause}${hint}\n`);
-    process.exit(error.code === "invalid_spec" ? 2 : 1);
+    const first = firstFailure(thrown);
+    const { part, error } = first instanceof PartFailure ? first : { part: undefined, error: first };
+    process.stderr.write(lastWords(error, part));
+    process.exit(toFlintlockError(error).code === "invalid_spec" && part === undefined ? 2 : 1);
   },
 );

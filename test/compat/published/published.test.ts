@@ -1,5 +1,5 @@
 /** Our protos against what upstream has published: every name, number, type, label, stream and route. */
-import { guestExec, sshProxy, types, wire } from "@flintlock/api";
+import { guestExec, legacyTypes, legacyWire, sshProxy, types, wire } from "@flintlock/api";
 import { expect, test } from "vitest";
 import { compile } from "./compile.ts";
 import { factsOf } from "./facts.ts";
@@ -33,6 +33,18 @@ test("nothing that came since changes what v0.11.0 had", () => {
   for (const [name, methods] of Object.entries(since.services)) {
     for (const method of Object.keys(methods)) expect(services[name]?.[method]).toBeUndefined();
   }
+});
+
+test("the legacy endpoint's protos are those of v0.1.0-alpha.1, of which alpha.2 left out UpdateMicroVM", () => {
+  const legacy = factsOf([
+    legacyTypes.file_types_microvm,
+    legacyWire.file_services_microvm_v1alpha1_microvms,
+  ]);
+  expect(legacy).toEqual(published("v0.1.0-alpha.1"));
+  const alpha2 = published("v0.1.0-alpha.2");
+  expect(legacy.messages).toMatchObject(alpha2.messages);
+  expect(legacy.enums).toEqual(alpha2.enums);
+  expect(legacy.services).toMatchObject(alpha2.services);
 });
 
 const numberOf = (field: string): string => / = (\d+)/.exec(field)?.[1] ?? field;

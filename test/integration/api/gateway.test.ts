@@ -60,11 +60,23 @@ test("paths that are close to one are not one", async () => {
 });
 
 test("a known path without a handler for the method is 501, also for HEAD and OPTIONS", async () => {
-  for (const method of ["HEAD", "OPTIONS", "PUT", "TRACE"]) {
+  for (const method of ["HEAD", "OPTIONS", "PUT"]) {
     expect([method, await statusOf(method, "/v1alpha1/microvm/shop")]).toEqual([method, 501]);
   }
   expect(await statusOf("GET", "/v1alpha1/microvm")).toBe(501);
   expect((await send("OPTIONS", "*")).status).toBe(200);
+});
+
+test("a path of ours says which methods it takes, and so does any path to TRACE", async () => {
+  for (const [method, path, allow] of [
+    ["PUT", "/v1/images", "DELETE, GET"],
+    ["DELETE", "/v1/images:prune", "POST"],
+    ["PUT", "/v1/microvms/web-0:wait", "GET"],
+    ["TRACE", "/v1alpha1/microvm/shop", "DELETE, GET"],
+  ] as const) {
+    const { status, headers, text } = await send(method, path);
+    expect([path, status, headers["allow"], JSON.parse(text).code]).toEqual([path, 405, allow, 12]);
+  }
 });
 
 test("a posted form stands for a GET, or for what the override says", async () => {

@@ -68,6 +68,8 @@ export interface InterfaceInput {
       }
     | undefined;
   readonly bridgeName: string | undefined;
+  /** The guest asks for its metadata over it */
+  readonly isForMetadata?: boolean;
 }
 
 /** What `flintlock.v1` adds. */

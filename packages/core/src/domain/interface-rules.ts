@@ -16,7 +16,7 @@ export const parseInterfaces = (inputs: readonly InterfaceInput[]): readonly Net
     const field = `interfaces[${index}]`;
     const isTwice = seen.has(input.deviceId);
     seen.add(input.deviceId);
-    const parsed = parseInterface(input, field);
+    const parsed = { ...parseInterface(input, field), ...(input.isForMetadata && { isForMetadata: true }) };
     if (isTwice) throw invalidField(`${field}.device_id`, `'${input.deviceId}' is used twice`);
     return parsed;
   });

@@ -98,6 +98,8 @@ export interface NetworkInterface {
   readonly address: StaticAddress | undefined;
   /** Bridge to attach to instead of the daemon's */
   readonly bridge: string | undefined;
+  /** The guest asks for its metadata over it. A TAP leads nowhere else: its host end is on no bridge */
+  readonly isForMetadata?: boolean;
   /** Served by the provider's user-mode network: this daemon has no link for it (docs/adr/0008) */
   readonly isUserMode: boolean;
 }
@@ -153,6 +155,8 @@ export interface MicroVMStatus {
   readonly initrdMount: Mount | undefined;
   /** By device id */
   readonly networkInterfaces: Readonly<Record<string, InterfaceStatus>>;
+  /** Host socket that leads to the guest's agent (`AgentSocket`); undefined while there is none */
+  readonly vsockPath?: string | undefined;
   /** Milliseconds from the accepted request, by step; the last successful attempt */
   readonly timings: Readonly<Record<string, number>>;
 }

@@ -17,7 +17,7 @@ import { observe } from "./observe.ts";
 import { plan } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
-import { STABLE_RUN_MS, verdict } from "./retry.ts";
+import { DEFAULT_MAX_RETRY, STABLE_RUN_MS, verdict } from "./retry.ts";
 import type { StepLimits, StepLoad } from "./step-runner.ts";
 import { StepRunner } from "./step-runner.ts";
 import { createStepHandlers, type StatusChange } from "./steps.ts";
@@ -34,6 +34,8 @@ const LOOK_AGAIN_MS = 30_000;
 export interface ReconcilerOptions {
   readonly limits: StepLimits;
   readonly deleteGraceMs: number;
+  /** Failed attempts after which a VM is FAILED; upstream's 10 when absent */
+  readonly maxRetry?: number;
 }
 
 /** What the reconciler has to do now. */
@@ -60,6 +62,7 @@ interface Loop {
 export class Reconciler {
   readonly #ports: Ports;
   readonly #runner: StepRunner;
+  readonly #maxRetry: number;
   readonly #loops = new Map<Uid, Loop>();
   /** What wakes a VM later: its back-off, or the exit of its VMM */
   readonly #alarms = new Map<Uid, AbortController>();
@@ -67,7 +70,13 @@ export class Reconciler {
 
   constructor(ports: Ports, options: ReconcilerOptions) {
     this.#ports = ports;
+    this.#maxRetry = options.maxRetry ?? DEFAULT_MAX_RETRY;
     this.#runner = new StepRunner(createStepHandlers(ports, options.deleteGraceMs), ports, options.limits);
+  }
+
+  /** No VM is looked after any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Looks at every record: at start, and whenever the host may have changed behind our back. */
@@ -203,6 +212,9 @@ export class Reconciler {
       });
       if (state === "created") this.#tellReady(vm, "ok");
       this.#ports.log.info("microvm is ready", { uid: vm.uid, name: `${vm.namespace}/${vm.id}` });
+    } else if (Object.keys(found).length > 0) {
+      // What a new daemon made again for a VM that it adopted.
+      await this.#note(vm.uid, found);
     }
     if (state === "created") {
       const ref = { uid: vm.uid, directory: this.#ports.directories.path(vm) };
@@ -221,7 +233,7 @@ export class Reconciler {
     const retry = isStable ? 0 : vm.status.retry + 1;
     const next = isStable
       ? ({ kind: "retry", afterMs: 0 } as const)
-      : verdict(vm.spec, "provider_failed", retry);
+      : verdict(vm.spec, { code: "provider_failed", retry }, this.#maxRetry);
     await this.#note(vm.uid, {
       ...found,
       state: next.kind === "fail" ? "failed" : "pending",
@@ -271,7 +283,7 @@ export class Reconciler {
       // What made it fail stays on the record; that its release failed as well is for the log.
       if (hadFailed) return vm;
       const retry = vm.status.retry + 1;
-      const next = verdict(vm.spec, error.code, retry);
+      const next = verdict(vm.spec, { code: error.code, retry }, this.#maxRetry);
       const isDeleting = vm.deletedAt !== undefined;
       const state = isDeleting ? "deleting" : next.kind === "fail" ? "failed" : "pending";
       const afterMs = next.kind === "retry" ? next.afterMs : isDeleting ? STABLE_RUN_MS : 0;

@@ -91,7 +91,7 @@ const CALLS = {
     create: ({ microvms }) => microvms.create(wireInput({ id: "new", namespace: "red" })),
     get: ({ microvms }) => microvms.get(target()),
     getByUid: ({ microvms }) => microvms.getByUid(red.uid),
-    setLabels: ({ microvms }) => microvms.setLabels(red.uid, {}),
+    setLabels: ({ microvms }) => microvms.setLabels(red.uid, { tier: "back" }),
     list: ({ microvms }) => microvms.list({ namespace: "", name: undefined, labels: {} }),
     delete: ({ microvms }) => microvms.delete(target()),
     deleteByUid: ({ microvms }) => microvms.deleteByUid(red.uid),
@@ -137,7 +137,9 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /\.(get|getByUid|delete|deleteByUid|watch|attach|console|logs)$/.test(operation),
+    /\.(get|getByUid|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
+      operation,
+    ),
   ),
 )(
   "$operation of another namespace's microVM is answered as one of a uid that nobody has",

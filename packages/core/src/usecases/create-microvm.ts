@@ -105,6 +105,7 @@ const withLink = (
   network: NetworkManager,
   provider: Provider | undefined,
 ): NetworkInterface => {
+  if (iface.isForMetadata === true && iface.type === "tap") return withMetadataLink(iface, index, provider);
   if (network.serves(iface)) return iface;
   const field = `interfaces[${index}].${iface.address === undefined ? "type" : "address"}`;
   if (iface.address === undefined && provider?.traits.capabilities.has("user-network") === true) {
@@ -120,6 +121,28 @@ const withLink = (
         iface.type === "macvtap"
           ? "start the daemon with --parent-iface, or leave out the address for the user-mode network"
           : "start the daemon with --bridge-name, or leave out the address for the user-mode network",
+    },
+  );
+};
+
+/**
+ * Where there is no metadata service the interface is there, leads nowhere, and takes its place among the guest's: what
+ * it was to carry comes on a disk. It is never on a bridge, as all of them have one address.
+ */
+const withMetadataLink = (
+  iface: NetworkInterface,
+  index: number,
+  provider: Provider | undefined,
+): NetworkInterface => {
+  const capabilities = provider?.traits.capabilities;
+  if (capabilities?.has("metadata-service")) return iface;
+  if (capabilities?.has("user-network")) return { ...iface, isUserMode: true };
+  const field = `interfaces[${index}]`;
+  throw new FlintlockError(
+    "unsupported",
+    `${field}: metadata requests not supported by the microvm provider`,
+    {
+      detail: { field },
     },
   );
 };

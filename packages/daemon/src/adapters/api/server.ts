@@ -8,7 +8,7 @@ import { stopping } from "./errors.ts";
 import { createGrpcServer, type GrpcServer } from "./grpc/server.ts";
 import { createGateway } from "./http/gateway.ts";
 import type { Page } from "./http/pages.ts";
-import { type Route, routesOf } from "./http/router.ts";
+import { routesOf } from "./http/router.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { disambiguated } from "./http/v1alpha1-routes.ts";
 import type { CallInfo, Interceptor } from "./interceptor.ts";
@@ -21,15 +21,16 @@ import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tl
 import { listenUnix } from "./listen/unix-socket.ts";
 import { type MessageMeter, metered } from "./metered.ts";
 import { createOpenCalls } from "./open-calls.ts";
+import { documentPages } from "./openapi/pages.ts";
+import { alwaysReady, type Readiness } from "./readiness.ts";
 import type { BoundService } from "./service.ts";
 import { guestExecService } from "./services/guest-exec.ts";
-import { createHealth } from "./services/health.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
 import { microvmsService } from "./services/microvms.ts";
-import { reflectionServices } from "./services/reflection.ts";
 import { sshProxyService } from "./services/ssh-proxy.ts";
 import { v1alpha1Service } from "./services/v1alpha1.ts";
+import { legacySurface, type Surface, surfaceOf } from "./surface.ts";
 
 export interface ApiListener {
   /** For logs; unique */
@@ -41,6 +42,8 @@ export interface ApiListener {
   /** "any": gRPC and HTTP/1.1, told apart by the first bytes */
   readonly protocol: "grpc" | "http" | "any";
   readonly authenticate: Authenticator;
+  /** Which API it offers: today's (also when absent), or the first one published */
+  readonly api?: "current" | "legacy";
 }
 
 export interface ApiOptions {
@@ -53,6 +56,10 @@ export interface ApiOptions {
   readonly meter?: MessageMeter;
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
+  /** What health checks are told; ready as long as it serves when absent */
+  readonly readiness?: Readiness;
+  /** A listener can accept no more */
+  readonly onFailed?: (listener: string, error: Error) => void;
   readonly limits?: Partial<ApiLimits>;
   /** Upstream's exec and SSH proxy services; off unless true */
   readonly hasExecApi?: boolean;
@@ -87,20 +94,24 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
     ...(hasExecApi ? [guestExecService()] : []),
     ...(hasSshProxyApi ? [sshProxyService()] : []),
   ]);
-  const health = createHealth(api.map(({ desc }) => desc.typeName));
-  const described = [...api, ...counted([health.service])];
-  const surface: Surface = {
-    services: [...described, ...counted(reflectionServices(described))],
-    routes: disambiguated(api.flatMap(routesOf)),
-    pages: options.pages ?? [],
-  };
+  const readiness = options.readiness ?? alwaysReady;
+  const routes = disambiguated(api.flatMap(routesOf));
+  const surfaces = {
+    current: surfaceOf(api, {
+      routes,
+      pages: [...(options.pages ?? []), ...documentPages(routes)],
+      readiness,
+      counted,
+    }),
+    legacy: legacySurface({ readiness, counted }),
+  } as const;
   const calls = createOpenCalls();
   const open = await openAll(options.listeners, (listener) =>
-    openListener(listener, surface, { ...options, limits, calls }),
+    openListener(listener, surfaces[listener.api ?? "current"], { ...options, limits, calls }),
   );
   guestServices.address = grpcAddress(options.listeners, open);
   const close = async (graceMs: number): Promise<void> => {
-    health.stop();
+    for (const surface of Object.values(surfaces)) surface.stop();
     const stopped = open.map(({ listener }) => listener.stop());
     for (const { http } of open) http.drain();
     const drained = Promise.all([...open.map(({ grpc }) => grpc.drain()), ...stopped]);
@@ -130,17 +141,11 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
 
 /** Where the first TCP listener for gRPC is; empty when there is none. */
 const grpcAddress = (listeners: readonly ApiListener[], open: readonly OpenListener[]): string => {
-  const isReachable = ({ where, protocol }: ApiListener) => where.kind === "tcp" && protocol !== "http";
+  const isReachable = ({ where, protocol, api }: ApiListener) =>
+    where.kind === "tcp" && protocol !== "http" && api !== "legacy";
   const name = listeners.find(isReachable)?.name;
   return open.find((one) => one.name === name)?.listener.address ?? "";
 };
-
-/** What a listener offers. */
-interface Surface {
-  readonly services: readonly BoundService[];
-  readonly routes: readonly Route[];
-  readonly pages: readonly Page[];
-}
 
 interface OpenListener {
   readonly name: string;
@@ -159,7 +164,7 @@ type Context = ApiOptions & {
 const openListener = async (
   { name, where, protocol, authenticate }: ApiListener,
   { services, routes, pages }: Surface,
-  { useCases, interceptors = [], limits, calls, log }: Context,
+  { useCases, interceptors = [], onFailed = () => undefined, limits, calls, log }: Context,
 ): Promise<OpenListener> => {
   const door = createDoor({ name, authenticate, interceptors, useCases, calls });
   const grpc = createGrpcServer(services, limits, { door, log });
@@ -169,8 +174,9 @@ const openListener = async (
   const accept = { grpc: grpc.inject, http: http.inject, any }[protocol];
   let tls: TlsFront | undefined;
   try {
+    const failed = (error: Error): void => onFailed(name, error);
     if (where.kind === "unix") {
-      const listener = await listenUnix(where.path, limits.maxConnections, accept);
+      const listener = await listenUnix(where.path, limits.maxConnections, accept, failed);
       return { name, listener, grpc, http, tls };
     }
     if (where.tls !== undefined) {
@@ -179,7 +185,7 @@ const openListener = async (
       tls = await createTlsFront({ files: where.tls, alpn, handshakeTimeoutMs, reloadPeriodMs, log, accept });
     }
     const tcp = { kind: "tcp", ...parseTcpAddress(where.address) } as const;
-    const listener = await listen(tcp, limits.maxConnections, tls?.secure ?? accept);
+    const listener = await listen(tcp, limits.maxConnections, tls?.secure ?? accept, { onFailed: failed });
     return { name, listener, grpc, http, tls };
   } catch (error) {
     http.close();

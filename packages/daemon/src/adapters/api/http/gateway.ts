@@ -21,6 +21,7 @@ import { createRouter, type Route, type Router, type Routing } from "./router.ts
 import { serveCall } from "./serve-call.ts";
 import { servePage } from "./serve-page.ts";
 import { parseTarget } from "./target.ts";
+import { V1ALPHA1 } from "./v1alpha1-routes.ts";
 
 export type Gateway = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -55,11 +56,28 @@ export const createGateway = (
     const { routing, hasForm } = routed(route, request, components);
     if (routing.kind !== "found") {
       closeAfter(request, response);
-      sendError(response, routing.kind === "not_found" ? NOT_FOUND : METHOD_NOT_ALLOWED);
+      if (routing.kind === "not_found") sendError(response, NOT_FOUND);
+      else refuseMethod(request, response, routing.routes);
       return;
     }
     handled(serveCall({ ...context, request, response, query, hasForm }, routing.matches));
   };
+};
+
+/**
+ * COMPAT: grpc-gateway says UNIMPLEMENTED, 501. Paths that upstream lacks are answered as RFC 9110, 15.5.6 has it, and
+ * so is TRACE everywhere, which no client of an API sends and which is not the server's fault.
+ */
+const refuseMethod = (request: IncomingMessage, response: ServerResponse, routes: readonly Route[]): void => {
+  if (request.method !== "TRACE" && routes.some(({ service }) => service === V1ALPHA1)) {
+    sendError(response, METHOD_NOT_ALLOWED);
+    return;
+  }
+  // A path that ends in a verb is meant for it, whatever a variable would take
+  const verbs = routes.filter(({ template }) => template.verb !== "");
+  const allowed = (verbs.length > 0 ? verbs : routes).map(({ verb }) => verb);
+  response.setHeader("Allow", [...new Set(allowed)].sort().join(", "));
+  sendError(response, METHOD_NOT_ALLOWED, 405);
 };
 
 /** `OPTIONS *` (RFC 9110, 9.3.7), which Go's server answers before any handler sees it. */

@@ -1,11 +1,18 @@
 /** One HTTP request to one request message. */
-import { create, type DescMessage, fromJsonString, type Message, mergeFromJson } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromJson,
+  fromJsonString,
+  type Message,
+  mergeFromJson,
+} from "@bufbuild/protobuf";
 import { isFieldError, reflect } from "@bufbuild/protobuf/reflect";
 import { FlintlockError, invalidField } from "@flintlock/core";
 import { parseForm } from "./form.ts";
 import { refuseMisread } from "./json-values.ts";
 import { paramsToJson, queryToJson } from "./query.ts";
-import type { Match } from "./router.ts";
+import type { Match, Route } from "./router.ts";
 
 export interface HttpParts {
   /** As it came */
@@ -20,9 +27,10 @@ const READ = { ignoreUnknownFields: true } as const;
 /** @throws FlintlockError `invalid_spec` – with the field's name where the decoder knows it */
 export const requestMessage = ({ route, params }: Match, parts: HttpParts, maxJsonDepth: number): Message => {
   const desc = route.method.desc.input;
-  const text = route.body === "" ? "" : bodyText(parts.body, maxJsonDepth);
+  const hasBody = route.body !== "" || route.bodyAs !== undefined;
+  const text = hasBody ? bodyText(parts.body, maxJsonDepth) : "";
   try {
-    const message = bodyMessage(desc, route.body, text);
+    const message = bodyMessage(desc, route, text);
     const pathFields = new Set(Object.keys(params).map((path) => path.split(".")[0]));
     const isTaken = (name: string): boolean => name === route.body || pathFields.has(name);
     // A query without a field for it is not even read
@@ -37,9 +45,14 @@ export const requestMessage = ({ route, params }: Match, parts: HttpParts, maxJs
 };
 
 /** An empty body is the empty message, or the unset field. */
-const bodyMessage = (desc: DescMessage, body: string, text: string): Message => {
+const bodyMessage = (desc: DescMessage, { body, bodyAs }: Route, text: string): Message => {
   const isEmpty = /^[ \t\r\n]*$/.test(text);
   if (!isEmpty && text.trim() === "null") throw invalidField("body", "must be an object, not null");
+  if (bodyAs !== undefined && !isEmpty) {
+    const json = bodyAs(JSON.parse(text));
+    refuseMisread(desc, json);
+    return fromJson(desc, json, READ);
+  }
   if (body === "*" && !isEmpty) {
     refuseMisread(desc, JSON.parse(text));
     return fromJsonString(desc, text, READ);

@@ -1,14 +1,18 @@
 /** Routes from the `google.api.http` options of the bound services. */
-import { getOption } from "@bufbuild/protobuf";
+import { getOption, type JsonValue } from "@bufbuild/protobuf";
 import { type HttpRule, http } from "@flintlock/api";
 import type { BoundMethod, BoundService } from "../service.ts";
 import { matchPath, type PathParams, type PathTemplate, parsePathTemplate } from "./path-template.ts";
 
 export interface Route {
   readonly verb: string;
+  /** As declared */
+  readonly path: string;
   readonly template: PathTemplate;
   /** `*`, a field's name, or empty = no body */
   readonly body: string;
+  /** Reads a body even so: what it gives of the JSON is the whole request */
+  readonly bodyAs?: (json: JsonValue) => JsonValue;
   readonly service: string;
   readonly method: BoundMethod;
   /** Taken only `when`, and then with NOT_FOUND as a pass to the next route that fits */
@@ -22,7 +26,8 @@ export interface Match {
 
 export type Routing =
   | { readonly kind: "found"; readonly matches: readonly Match[] }
-  | { readonly kind: "method_not_allowed" }
+  /** `routes` take the path, with other verbs */
+  | { readonly kind: "method_not_allowed"; readonly routes: readonly Route[] }
   | { readonly kind: "not_found" };
 
 export type Router = (verb: string, components: readonly string[]) => Routing;
@@ -31,16 +36,15 @@ export const createRouter = (routes: readonly Route[]): Router => {
   const ordered = [...routes].sort((a, b) => rank(a) - rank(b));
   return (verb, components) => {
     const matches: Match[] = [];
-    let isPathKnown = false;
+    const others: Route[] = [];
     for (const route of ordered) {
       const params = matchPath(route.template, components);
       if (params === undefined) continue;
-      isPathKnown = true;
-      if (route.verb !== verb || route.yields?.when(params) === false) continue;
-      matches.push({ route, params });
+      if (route.verb !== verb) others.push(route);
+      else if (route.yields?.when(params) !== false) matches.push({ route, params });
     }
     if (matches.length > 0) return { kind: "found", matches };
-    return { kind: isPathKnown ? "method_not_allowed" : "not_found" };
+    return others.length > 0 ? { kind: "method_not_allowed", routes: others } : { kind: "not_found" };
   };
 };
 
@@ -62,11 +66,12 @@ export const routesOf = ({ desc, methods }: BoundService): readonly Route[] =>
     const rule = getOption(method.desc, http);
     const bindings = [rule, ...rule.additionalBindings].flatMap(bindingOf);
     if (bindings.length === 0) {
-      const template = { segments: [service, method.desc.name], variables: [], verb: "" };
-      return [{ verb: "POST", template, body: "*", service, method }];
+      const path = `/${service}/${method.desc.name}`;
+      return [{ verb: "POST", path, template: parsePathTemplate(path), body: "*", service, method }];
     }
     return bindings.map(({ verb, path, body }) => ({
       verb,
+      path,
       template: parsePathTemplate(path),
       body,
       service,

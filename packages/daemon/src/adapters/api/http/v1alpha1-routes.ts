@@ -4,13 +4,13 @@
  */
 import type { Route } from "./router.ts";
 
-const SERVICE = "microvm.services.api.v1alpha1.MicroVM";
+export const V1ALPHA1 = "microvm.services.api.v1alpha1.MicroVM";
 /** ULID: 26 characters of Crockford's base32. */
 const UID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
 export const disambiguated = (routes: readonly Route[]): readonly Route[] =>
   routes.map((route) =>
-    route.service === SERVICE && route.method.desc.name === "GetMicroVM"
+    route.service === V1ALPHA1 && route.method.desc.name === "GetMicroVM"
       ? { ...route, yields: { when: ({ uid = "" }: Readonly<Record<string, string>>) => UID.test(uid) } }
       : route,
   );

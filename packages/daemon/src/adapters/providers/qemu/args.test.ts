@@ -97,13 +97,16 @@ test("more devices than microvm has room for make it q35, and more than that are
 
 test("a whole command line gets only what the board's guest cannot find out", () => {
   const append = (given: Parameters<typeof qemuArgs>[2], whole: string): string | undefined => {
-    const args = qemuArgs({ ...machine, wholeCmdline: whole }, undefined, given, ACPI);
+    const cmdline = { "network-config": "eA==", console: "ttyS0" };
+    const args = qemuArgs({ ...machine, cmdline, wholeCmdline: whole }, undefined, given, ACPI);
     return args[args.indexOf("-append") + 1];
   };
   const whole = "console=tty0 console=ttyS0 pci=off panic=1";
-  expect(append(host, whole)).toBe(`tsc_early_khz=2596120 tsc=reliable root=/dev/vda rw ${whole}`);
+  expect(append(host, whole)).toBe(
+    `tsc_early_khz=2596120 tsc=reliable root=/dev/vda rw network-config=eA== ${whole}`,
+  );
   expect(append({ accelerator: "tcg", tscKhz: undefined }, whole)).toBe(
-    "root=/dev/vda rw console=tty0 console=ttyS0  panic=1",
+    "root=/dev/vda rw network-config=eA== console=tty0 console=ttyS0  panic=1",
   );
 });
 

@@ -120,7 +120,7 @@ const appendedTo = (machine: Machine, board: Board, host: HostFacts): string => 
   const { cmdline, wholeCmdline } = machine;
   return wholeCmdline === undefined
     ? kernelCmdline({ ...DEFAULT_PARAMETERS, ...needed }, cmdline)
-    : completedCmdline(needed, board === "q35" ? withPci(wholeCmdline) : wholeCmdline);
+    : completedCmdline({ ...needed, ...cmdline }, board === "q35" ? withPci(wholeCmdline) : wholeCmdline);
 };
 
 /** `panic=-1 reboot=t` with `-no-reboot`: a guest that panics or reboots ends its VMM. */

@@ -59,4 +59,5 @@ const interfaceInput = (iface: legacyTypes.NetworkInterface): InterfaceInput => 
   // Empty meant DHCP, as absent does
   address: iface.address ? { address: iface.address, gateway: undefined, nameservers: [] } : undefined,
   bridgeName: undefined,
+  isForMetadata: iface.allowMetadataReq,
 });

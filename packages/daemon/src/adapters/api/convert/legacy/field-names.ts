@@ -12,12 +12,21 @@ export const inLegacyNames = async <T>(volumes: SplitVolumes, work: () => Promis
 };
 
 const renamed = (error: FlintlockError, volumes: SplitVolumes): FlintlockError => {
-  const field = error.detail["field"];
+  const { code, message, detail, hint, cause } = error;
+  const field = detail["field"];
   if (typeof field !== "string") return error;
-  const legacy = legacyField(field, volumes);
-  const { code, hint, cause } = error;
-  const message = error.message.replaceAll(`${field}: `, () => `${legacy}: `);
-  return new FlintlockError(code, message, { detail: { ...error.detail, field: legacy }, hint, cause });
+  const names = error.violations.map((violation) => [violation.field, legacyField(violation.field, volumes)]);
+  const inWords = (text: string): string =>
+    names.reduce((words, [ours = "", theirs]) => words.replaceAll(`${ours}: `, () => `${theirs}: `), text);
+  return new FlintlockError(code, inWords(message), {
+    detail: { ...detail, field: legacyField(field, volumes) },
+    violations: error.violations.map((violation) => ({
+      field: legacyField(violation.field, volumes),
+      problem: inWords(violation.problem),
+    })),
+    hint,
+    cause,
+  });
 };
 
 /** Such as `additional_volumes[0].mount_point` to `volumes[1].mount_point`. */

@@ -75,6 +75,7 @@ const legacyInterface = (iface: NetworkInterface): legacyTypes.NetworkInterface 
   create(legacyTypes.NetworkInterfaceSchema, {
     guestDeviceName: iface.deviceId,
     type: iface.type === "tap" ? TAP : MACVTAP,
+    allowMetadataReq: iface.isForMetadata ?? false,
     guestMac: iface.guestMac ?? "",
     address: iface.address?.address,
   });

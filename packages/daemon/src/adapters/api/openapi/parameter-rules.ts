@@ -1,0 +1,63 @@
+/** What requests may hold whose rules the core's table lacks: their handlers check it. By `package.Message.field`. */
+import type { FieldRule } from "@flintlock/core";
+
+const TARGET = {
+  type: "string",
+  isRequired: "always",
+  minLength: 1,
+  maxLength: 127,
+  note: "A uid, the beginning of one (4 characters at least), or a name.",
+} as const;
+const NAMESPACE = {
+  type: "string",
+  maxLength: 63,
+  default: "any",
+  note: "Where the name is looked up.",
+} as const;
+const REFERENCE = {
+  type: "string",
+  isRequired: "always",
+  note: "An image, such as docker.io/library/alpine:3.20.",
+} as const;
+
+export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
+  "microvm.services.api.v1alpha1.ListMicroVMsRequest.namespace": {
+    type: "string",
+    isRequired: "always",
+    minLength: 1,
+    note: "The namespace whose microVMs to send.",
+  },
+  "flintlock.v1.CreateRequest.microvm": { type: "message", isRequired: "always", note: "What to make." },
+  "flintlock.v1.GetRequest.target": TARGET,
+  "flintlock.v1.GetRequest.namespace": NAMESPACE,
+  "flintlock.v1.DeleteRequest.target": TARGET,
+  "flintlock.v1.DeleteRequest.namespace": NAMESPACE,
+  "flintlock.v1.WaitRequest.target": TARGET,
+  "flintlock.v1.WaitRequest.namespace": NAMESPACE,
+  "flintlock.v1.WaitRequest.condition": {
+    type: "string",
+    isRequired: "always",
+    maxLength: 7,
+    values: ["running", "exited", "deleted", "settled"],
+    note: "What to wait for; settled is anything but pending.",
+  },
+  "flintlock.v1.LogsRequest.target": TARGET,
+  "flintlock.v1.LogsRequest.namespace": NAMESPACE,
+  "flintlock.v1.LogsRequest.source": {
+    type: "string",
+    maxLength: 7,
+    values: ["console", "vmm"],
+    default: "console",
+    note: "The guest's console, or what the VMM said.",
+  },
+  "flintlock.v1.PullRequest.reference": REFERENCE,
+  "flintlock.v1.PullRequest.policy": {
+    type: "string",
+    maxLength: 7,
+    values: ["missing", "always"],
+    default: "missing",
+    note: "When the image is fetched.",
+  },
+  "flintlock.v1.InspectImageRequest.reference": REFERENCE,
+  "flintlock.v1.RemoveImageRequest.reference": REFERENCE,
+};

@@ -1,0 +1,161 @@
+/**
+ * What a client may send, as the gateway reads it: any field may be left out or null that no rule requires, numbers may
+ * come as text, enum values as numbers, and unknown fields are ignored.
+ */
+import {
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type JsonObject,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { COMMENTS } from "@flintlock/api";
+import type { FieldRule } from "@flintlock/core";
+import { PATTERNS } from "./patterns.ts";
+import { boundsOf, noteOf, sizeOf, textSchema } from "./rule-schema.ts";
+import { described, refTo, type Schemas } from "./schemas.ts";
+
+/** `parameter`: of a path or query, where everything is text and nothing is null. */
+export type Place = "body" | "parameter";
+type Rules = ReadonlyMap<string, FieldRule>;
+
+export const requestSchema = (desc: DescMessage, rules: Rules, schemas: Schemas): JsonObject => {
+  if (desc.fields.length === 0) return { type: "object" };
+  return refTo(`${desc.typeName}.Request`, schemas, () => {
+    const fields = desc.fields.filter((field) => ruleOf(field, rules).isOutput !== true);
+    const required = fields
+      .filter((field) => ruleOf(field, rules).isRequired === "always")
+      .map(({ jsonName }) => jsonName);
+    return {
+      type: "object",
+      ...described(desc.typeName),
+      properties: Object.fromEntries(
+        fields.map((field) => [field.jsonName, requestFieldSchema(field, { rules, schemas, place: "body" })]),
+      ),
+      ...(required.length === 0 ? {} : { required }),
+      ...ONE_SOURCE[desc.typeName],
+    };
+  });
+};
+
+/** Upstream made it two fields where a oneof was meant. */
+const ONE_SOURCE: Readonly<Record<string, JsonObject>> = {
+  "flintlock.types.VolumeSource": {
+    oneOf: [{ required: ["containerSource"] }, { required: ["virtiofsSource"] }],
+  },
+};
+
+export interface RequestContext {
+  readonly rules: Rules;
+  readonly schemas: Schemas;
+  readonly place: Place;
+}
+
+export const isRequired = (field: DescField, rules: Rules): boolean =>
+  ruleOf(field, rules).isRequired === "always";
+
+export const requestFieldSchema = (field: DescField, context: RequestContext): JsonObject => {
+  const rule = ruleOf(field, context.rules);
+  const schema = bareSchema(field, rule, context);
+  const note = describedBy(field, rule);
+  return context.place === "body" && rule.isRequired !== "always"
+    ? { ...nullable(schema), ...note }
+    : { ...schema, ...note };
+};
+
+const NO_RULE: Partial<FieldRule> = {};
+const keyOf = (field: DescField): string => `${field.parent?.typeName}.${field.name}`;
+const ruleOf = (field: DescField, rules: Rules): Partial<FieldRule> => rules.get(keyOf(field)) ?? NO_RULE;
+
+const describedBy = (field: DescField, rule: Partial<FieldRule>): JsonObject => {
+  const description = rule.note === undefined ? COMMENTS[keyOf(field)] : noteOf({ ...rule, note: rule.note });
+  return description === undefined ? {} : { description };
+};
+
+const nullable = (schema: JsonObject): JsonObject => {
+  const { type } = schema;
+  if (typeof type === "string" || Array.isArray(type)) {
+    const withNull = { ...schema, type: [type, "null"].flat() };
+    return Array.isArray(schema["enum"]) ? { ...withNull, enum: [...schema["enum"], null] } : withNull;
+  }
+  return { anyOf: [schema, { type: "null" }] };
+};
+
+const bareSchema = (field: DescField, rule: Partial<FieldRule>, context: RequestContext): JsonObject => {
+  const grammar = PATTERNS[keyOf(field)];
+  switch (field.fieldKind) {
+    case "list": {
+      const items =
+        field.listKind === "scalar"
+          ? textSchema(rule.item ?? {}, { grammar, mayBeEmpty: false })
+          : valueSchema(field, rule, context);
+      return { type: "array", items, ...sizeOf("list", rule) };
+    }
+    case "map":
+      return {
+        type: "object",
+        additionalProperties: textSchema(rule.value ?? {}, { mayBeEmpty: false }),
+        ...(rule.key === undefined ? {} : { propertyNames: textSchema(rule.key, { mayBeEmpty: false }) }),
+        ...sizeOf("map", rule),
+      };
+    default:
+      return valueSchema(field, rule, context);
+  }
+};
+
+const valueSchema = (
+  field: DescField,
+  rule: Partial<FieldRule>,
+  { rules, schemas, place }: RequestContext,
+): JsonObject => {
+  if (field.message !== undefined) return requestSchema(field.message, rules, schemas);
+  if (field.enum !== undefined) return enumSchema(field.enum, place);
+  switch (field.scalar) {
+    case ScalarType.BOOL:
+      return { type: "boolean" };
+    case ScalarType.INT32:
+    case ScalarType.UINT32:
+      return wholeSchema(rule, { isSigned: field.scalar === ScalarType.INT32, place });
+    case ScalarType.BYTES:
+      return { type: "string", contentEncoding: "base64" };
+    case ScalarType.STRING: {
+      const isOptional = rule.isRequired !== "always";
+      if (rule.values !== undefined) {
+        return { type: "string", enum: isOptional ? ["", ...rule.values] : [...rule.values] };
+      }
+      return textSchema(rule, {
+        grammar: PATTERNS[keyOf(field)],
+        mayBeEmpty: isOptional,
+      });
+    }
+    default:
+      throw new Error(`${field.toString()}: a type that no request has had yet`);
+  }
+};
+
+const enumSchema = ({ values }: DescEnum, place: Place): JsonObject => {
+  const names = values.map(({ name }) => name);
+  if (place === "parameter") return { type: "string", enum: names };
+  return { type: ["string", "integer"], enum: [...names, ...values.map(({ number }) => number)] };
+};
+
+const MAX_INT32 = 2 ** 31 - 1;
+const MAX_UINT32 = 2 ** 32 - 1;
+
+const wholeSchema = (
+  rule: Partial<FieldRule>,
+  { isSigned, place }: { readonly isSigned: boolean; readonly place: Place },
+): JsonObject => {
+  const { min = isSigned ? -MAX_INT32 - 1 : 0, max = isSigned ? MAX_INT32 : MAX_UINT32 } = rule;
+  const bounds = boundsOf({ ...rule, min, max });
+  if (place === "parameter") return { type: "integer", ...bounds };
+  return { type: ["integer", "string"], ...bounds, pattern: digits(min, max, rule.isRequired !== "always") };
+};
+
+/** Numbers as text, of as many digits as cannot leave the range. */
+const digits = (min: number, max: number, mayBeZero: boolean): string => {
+  const fewest = min <= 1 ? 0 : String(min - 1).length;
+  const most = String(max).length - 2;
+  const body = most > fewest ? `[1-9][0-9]{${fewest},${most}}` : `[1-9][0-9]{${fewest}}`;
+  return mayBeZero ? `^(?:0|${body})$` : `^${body}$`;
+};
