@@ -1,6 +1,6 @@
 /** An OpenTelemetry collector for tests: OTLP over HTTP, as JSON, on a loopback port. */
 import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface CollectedSpan {
@@ -22,7 +22,7 @@ export interface Collector extends AsyncDisposable {
   /** Base URL, for --otlp-endpoint */
   readonly endpoint: string;
   readonly spans: readonly CollectedSpan[];
-  readonly requests: { count: number };
+  readonly requests: { count: number; headers: IncomingHttpHeaders };
   /** Resolves with what `find` finds among the spans, once it does. */
   until<T>(find: (spans: readonly CollectedSpan[]) => T | undefined, what: string): Promise<T>;
 }
@@ -31,9 +31,10 @@ export type Manner = "takes" | "refuses" | "hangs";
 
 export const startCollector = async (manner: Manner = "takes"): Promise<Collector> => {
   const spans: CollectedSpan[] = [];
-  const requests = { count: 0 };
+  const requests: Collector["requests"] = { count: 0, headers: {} };
   const server = createServer((request, response) => {
     requests.count++;
+    requests.headers = request.headers;
     if (manner === "hangs") return;
     void bodyOf(request).then(
       (body) => {

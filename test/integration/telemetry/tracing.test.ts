@@ -1,6 +1,6 @@
 import { type Log, type LogFields, silentLog } from "@flintlock/core";
 import { settle, World, wireInput } from "@flintlock/core/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { fakeUseCases } from "../../../packages/daemon/src/adapters/api/testing/fake-use-cases.ts";
 import {
   startTracing,
@@ -119,6 +119,16 @@ test("a collector that is not there is no failure of the daemon", async () => {
   tracing.intercept(call("/pkg.Svc/Get"))?.({ code: 0 });
   await tracing.close();
   expect(warnings.length).toBeLessThanOrEqual(1);
+});
+
+test("OpenTelemetry's own variable gives the collector its headers", async () => {
+  await using collector = await startCollector();
+  vi.stubEnv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc");
+  const tracing = await startTracing({ endpoint: collector.endpoint, version: "1", log: silentLog });
+  tracing.intercept(call("/pkg.Svc/Get"))?.({ code: 0 });
+  await tracing.close();
+  vi.unstubAllEnvs();
+  expect(collector.requests.headers.authorization).toBe("Bearer abc");
 });
 
 test("an endpoint that is no URL is refused", async () => {

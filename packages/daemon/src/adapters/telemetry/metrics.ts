@@ -32,6 +32,7 @@ export interface MetricDescription {
   readonly name: string;
   readonly type: string;
   readonly help: string;
+  readonly labels: readonly string[];
 }
 
 export interface MetricsOptions {
@@ -64,6 +65,17 @@ export const createMetrics = ({ version, clock, log }: MetricsOptions): Metrics 
     watch: work.watch,
     text: () => registry.metrics(),
     describe: async () =>
-      (await registry.getMetricsAsJSON()).map(({ name, type, help }) => ({ name, type: String(type), help })),
+      (await registry.getMetricsAsJSON()).map(({ name, type, help }) => ({
+        name,
+        type: String(type),
+        help,
+        labels: labelsOf(registry.getSingleMetric(name)),
+      })),
   };
+};
+
+/** prom-client keeps them, and says so to nobody but itself. */
+const labelsOf = (metric: unknown): readonly string[] => {
+  const hasNames = typeof metric === "object" && metric !== null && "labelNames" in metric;
+  return hasNames && Array.isArray(metric.labelNames) ? metric.labelNames.map(String) : [];
 };
