@@ -22,6 +22,7 @@ import { helpText } from "./config/help.ts";
 import { type LoadedConfig, loadConfig } from "./config/load-config.ts";
 import { lastWords } from "./last-words.ts";
 import { Lifetime } from "./lifetime.ts";
+import { type Observers, startObservers } from "./observers.ts";
 import {
   firstFailure,
   limitStop,
@@ -85,9 +86,10 @@ const serve = async (config: Config): Promise<void> => {
   watchHangUp(reopen, log);
   watchBugs(log);
   sayNotices(config, log);
+  const observers = await startObservers(config, log, life);
   const access = await openAccess(config, log, life);
-  const useCases = await assemble({ config, quotas: access.quotas }, log, life);
-  const addresses = config.hasApi ? await openApi(config, { log, life, access, useCases }) : {};
+  const useCases = await assemble({ config, quotas: access.quotas, observers }, log, life);
+  const addresses = config.hasApi ? await openApi(config, { log, life, access, observers, useCases }) : {};
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
   const ending = await life.ending;
   limitStop(log);
@@ -99,20 +101,24 @@ interface Serving {
   readonly log: Log;
   readonly life: Lifetime;
   readonly access: Access;
+  readonly observers: Observers;
   readonly useCases: UseCases;
 }
 
 const openApi = async (
   config: Config,
-  { log, life, access, useCases }: Serving,
+  { log, life, access, observers, useCases }: Serving,
 ): Promise<ApiServer["addresses"]> => {
   const readiness: Readiness = () => life.readiness.report();
+  const limited = access.limited(useCases);
+  const { interceptors, pages, ...observed } = observers.api;
   const server = await serveApi({
-    useCases: access.limited(useCases),
+    useCases: (caller, info) => observers.traced(info, limited(caller, info)),
     bounds: () => useCases.host.info(),
     listeners: listenersOf(config, access),
-    interceptors: access.interceptors,
-    pages: healthPages(readiness),
+    ...observed,
+    interceptors: [...interceptors, ...access.interceptors],
+    pages: [...healthPages(readiness), ...pages],
     readiness,
     onFailed: (listener, error) => life.fail(`listener ${listener}`, error),
     hasExecApi: config.hasExecApi,
