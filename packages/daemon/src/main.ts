@@ -10,6 +10,8 @@ import { healthPages } from "./adapters/api/http/health-pages.ts";
 import type { Readiness } from "./adapters/api/readiness.ts";
 import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
 import { openLog } from "./adapters/logs/daemon-log.ts";
+import { addressee, forgetNotifyEnvironment } from "./adapters/systemd/notify-environment.ts";
+import { serviceManager } from "./adapters/systemd/service-manager.ts";
 import { assemble } from "./assemble.ts";
 import { checkText } from "./config/check.ts";
 import { parseCommandLine } from "./config/command-line.ts";
@@ -64,6 +66,8 @@ const serve = async (config: Config): Promise<void> => {
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   // Everything we make is its owner's alone, whatever the shell we were started from says.
   process.umask(0o077);
+  const systemd = addressee(process.env, process.pid);
+  forgetNotifyEnvironment(process.env);
   refuseWhatIsNotThere(config);
   const { log, reopen } = openLog({
     level: config.logLevel,
@@ -77,12 +81,18 @@ const serve = async (config: Config): Promise<void> => {
   sayNotices(config, log);
   const useCases = await assemble(config, log, life);
   const addresses = config.hasApi ? await openApi(config, { log, life, useCases }) : {};
+  const manager = life.add("systemd", serviceManager(systemd, log), async (it) => it.close());
+  await manager.ready(statusLine(addresses));
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
   const ending = await life.ending;
   limitStop(log);
+  await manager.stopping();
   if (ending.kind === "failure") throw new PartFailure(ending.part, ending.error);
   log.info("stopping; microVMs keep running", { signal: ending.signal });
 };
+
+const statusLine = (addresses: ApiServer["addresses"]): string =>
+  `serves on ${Object.values(addresses).join(", ") || "no address"}`;
 
 interface Serving {
   readonly log: Log;
