@@ -164,6 +164,7 @@ const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host>
     binary: config.qemuBinary,
     accelerator: config.accelerator,
     stateFile: join(config.stateDir, "accelerator.json"),
+    agentSocketsDir: join(config.stateDir, "vsock"),
     log: log.child({ component: "qemu" }),
     bootDeadlineMs: BOOT_DEADLINE_MS,
   });

@@ -185,6 +185,9 @@ export class Reconciler {
         return { ...record, status: { ...status, retry: 0, failure: undefined, exit: undefined } };
       });
       this.#ports.log.info("microvm is ready", { uid: vm.uid, name: `${vm.namespace}/${vm.id}` });
+    } else if (Object.keys(found).length > 0) {
+      // What a new daemon made again for a VM that it adopted.
+      await this.#note(vm.uid, found);
     }
     if (state === "created") {
       const ref = { uid: vm.uid, directory: this.#ports.directories.path(vm) };

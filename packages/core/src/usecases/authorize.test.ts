@@ -136,7 +136,9 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /\.(get|getByUid|setLabels|delete|deleteByUid|watch|attach|console|logs)$/.test(operation),
+    /\.(get|getByUid|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
+      operation,
+    ),
   ),
 )(
   "$operation of another namespace's microVM is answered as one of a uid that nobody has",
