@@ -7,8 +7,10 @@ import { setFlagsFromString } from "node:v8";
 import { FlintlockError, type Log, toFlintlockError, type UseCases } from "@flintlock/core";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
 import { healthPages } from "./adapters/api/http/health-pages.ts";
+import { parseTcpAddress } from "./adapters/api/listen/address.ts";
 import type { Readiness } from "./adapters/api/readiness.ts";
 import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
+import { openDebugServer } from "./adapters/debug/debug-server.ts";
 import { openLog } from "./adapters/logs/daemon-log.ts";
 import { addressee, forgetNotifyEnvironment } from "./adapters/systemd/notify-environment.ts";
 import { serviceManager } from "./adapters/systemd/service-manager.ts";
@@ -81,6 +83,7 @@ const serve = async (config: Config): Promise<void> => {
   sayNotices(config, log);
   const useCases = await assemble(config, log, life);
   const addresses = config.hasApi ? await openApi(config, { log, life, useCases }) : {};
+  if (config.debugEndpoint !== undefined) await openDebug(config.debugEndpoint, { log, life });
   const manager = life.add("systemd", serviceManager(systemd, log), async (it) => it.close());
   await manager.ready(statusLine(addresses));
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
@@ -118,6 +121,19 @@ const openApi = async (config: Config, { log, life, useCases }: Serving): Promis
     return undefined;
   });
   return server.addresses;
+};
+
+const openDebug = async (endpoint: string, { log, life }: Omit<Serving, "useCases">): Promise<void> => {
+  const { host = "127.0.0.1", port } = parseTcpAddress(endpoint);
+  const server = await openDebugServer({
+    host,
+    port,
+    pages: [],
+    onFailed: (error) => life.fail("debug endpoint", error),
+    log: log.child({ component: "debug" }),
+  });
+  life.add("debug endpoint", server, (it) => it.close());
+  log.warn("debug endpoint: nobody is asked who they are", { address: server.address });
 };
 
 /** Options that protect must not be taken and ignored: whoever builds the part takes its line out. */

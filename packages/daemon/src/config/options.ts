@@ -340,7 +340,6 @@ export const OPTIONS = {
     section: "observe",
     placeholder: "HOST:PORT",
     help: "metrics and profiles over plain HTTP, loopback only, nobody is asked who they are",
-    noEffect: "it is not there yet",
   },
   "otlp-endpoint": {
     kind: "text",
