@@ -354,7 +354,7 @@ export const OPTIONS = {
     section: "file",
     placeholder: "PATH",
     help: "the configuration file, which must exist",
-    defaultText: "the first of those below",
+    defaultText: "the first of its places that exists",
   },
 } as const satisfies Readonly<Record<string, Option>>;
 
