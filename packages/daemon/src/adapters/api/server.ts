@@ -11,7 +11,7 @@ import type { Page } from "./http/pages.ts";
 import { routesOf } from "./http/router.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { disambiguated } from "./http/v1alpha1-routes.ts";
-import type { Interceptor } from "./interceptor.ts";
+import type { CallInfo, Interceptor } from "./interceptor.ts";
 import { type ApiLimits, DEFAULT_LIMITS } from "./limits.ts";
 import { parseTcpAddress } from "./listen/address.ts";
 import type { TlsFiles } from "./listen/certificate-files.ts";
@@ -21,6 +21,7 @@ import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tl
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import { documentPages } from "./openapi/pages.ts";
+import type { HostBounds } from "./openapi/rule-index.ts";
 import { alwaysReady, type Readiness } from "./readiness.ts";
 import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
@@ -45,9 +46,11 @@ export interface ApiListener {
 }
 
 export interface ApiOptions {
-  /** What a caller may do */
-  readonly useCases: (caller: Caller) => UseCases;
+  /** What a caller may do, in this call */
+  readonly useCases: (caller: Caller, info: CallInfo) => UseCases;
   readonly listeners: readonly ApiListener[];
+  /** What this host bounds, for the OpenAPI document; asked once */
+  readonly bounds?: () => Promise<HostBounds>;
   /** Around every call, in order */
   readonly interceptors?: readonly Interceptor[];
   /** Served by every listener that speaks HTTP */
@@ -93,7 +96,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const surfaces = {
     current: surfaceOf(api, {
       routes,
-      pages: [...(options.pages ?? []), ...documentPages(routes)],
+      pages: [...(options.pages ?? []), ...documentPages(routes, options.bounds)],
       readiness,
     }),
     legacy: legacySurface(readiness),
