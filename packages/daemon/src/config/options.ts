@@ -339,7 +339,6 @@ export const OPTIONS = {
     section: "observe",
     placeholder: "HOST:PORT",
     help: "metrics and profiles over plain HTTP, loopback only, nobody is asked who they are",
-    noEffect: "it is not there yet",
   },
   "otlp-endpoint": {
     kind: "text",
@@ -354,7 +353,7 @@ export const OPTIONS = {
     section: "file",
     placeholder: "PATH",
     help: "the configuration file, which must exist",
-    defaultText: "the first of those below",
+    defaultText: "the first of its places that exists",
   },
 } as const satisfies Readonly<Record<string, Option>>;
 
