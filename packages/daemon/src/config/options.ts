@@ -44,14 +44,12 @@ export const OPTIONS = {
     section: "api",
     placeholder: "HOST:PORT",
     help: "gRPC of the first published API (v0.1.0-alpha.1 and 2)",
-    noEffect: "the first published API is not there yet",
   },
   "legacy-http-endpoint": {
     kind: "text",
     section: "api",
     placeholder: "HOST:PORT",
     help: "HTTP of the first published API",
-    noEffect: "the first published API is not there yet",
   },
   "enable-exec-api": {
     kind: "switch",
@@ -121,8 +119,7 @@ export const OPTIONS = {
     kind: "text",
     section: "access",
     placeholder: "PATH",
-    help: "one line for every call that changes something",
-    noEffect: "the audit log is not there yet",
+    help: "one line of JSON for all that is changed or refused; without it, the ordinary log",
   },
 
   "state-dir": {
