@@ -19,6 +19,8 @@ export interface CreateInput {
   /** Empty = the daemon's default */
   readonly provider: string;
   readonly allowGuestAgent: boolean;
+  /** Add nothing to metadata: the contract it came by did not */
+  readonly keepsMetadata?: boolean;
   /** Refuse a name that is in use; otherwise the daemon's setting says */
   readonly needsUniqueName?: boolean;
   readonly cpuConfig?: CpuConfigInput | undefined;

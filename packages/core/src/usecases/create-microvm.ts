@@ -18,7 +18,7 @@ import type { KeptRequest } from "../records/repository.ts";
 import { checkedProvider } from "./capabilities.ts";
 import { createOnce } from "./create-once.ts";
 import { withLink } from "./interface-links.ts";
-import { withCloudInit, withMetadataInterface } from "./metadata.ts";
+import { checkNetworkConfig, withInstanceId, withMetadataInterface } from "./metadata.ts";
 import { checkQuotas } from "./quota-check.ts";
 
 export interface CreateParts {
@@ -57,7 +57,8 @@ const accept = async (
   const asked = { ...parsed, interfaces };
   const isWire = input.extension === undefined;
   const linked = withMetadataInterface(asked, checkedProvider(asked, provider));
-  const told = withCloudInit(linked, uid, { cloudInit, isWire });
+  checkNetworkConfig(linked, uid, cloudInit);
+  const told = input.keepsMetadata ? linked : withInstanceId(linked, uid, { cloudInit, isWire });
   const spec = { ...told, ports: await choosePorts(parsed.ports, parts.hostPorts) };
   // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
   const needsUniqueName = !isWire || input.needsUniqueName === true || parts.hasUniqueNames;
