@@ -51,12 +51,15 @@ const main = async (args: readonly string[]): Promise<number> => {
   }
 };
 
-/** @throws FlintlockError `invalid_spec` – a file that is named in it cannot be used either */
 const check = async (loaded: LoadedConfig): Promise<void> => {
-  const { authFile, tls } = loaded.config;
+  await checkAccessFiles(loaded.config);
+  process.stdout.write(checkText(loaded));
+};
+
+/** @throws FlintlockError `invalid_spec` – a file that the configuration names cannot be used */
+const checkAccessFiles = async ({ authFile, tls }: Config): Promise<void> => {
   if (authFile !== undefined) await readCredentialsFile(authFile);
   if (tls !== undefined) await readCertificates(tls, new Date());
-  process.stdout.write(checkText(loaded));
 };
 
 const serve = async (config: Config): Promise<void> => {
@@ -66,6 +69,8 @@ const serve = async (config: Config): Promise<void> => {
   process.umask(0o077);
   const log = pinoLog(config.logLevel);
   sayNotices(config, log);
+  // Before anything is opened: a daemon that will not serve should not be seen to
+  await checkAccessFiles(config);
   await using stack = new DisposeStack();
   const access = await openAccess(config, log, stack);
   const useCases = await assemble({ config, quotas: access.quotas }, log, stack);
