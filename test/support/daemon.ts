@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
-const DAEMON = join(ROOT, "packages/daemon/bin/flintlockd.js");
+export const DAEMON = join(ROOT, "packages/daemon/bin/flintlockd.js");
 const CLI = join(ROOT, "packages/cli/bin/flintlock.js");
 
 export interface Result {
@@ -57,6 +57,8 @@ export class TestDaemon implements AsyncDisposable {
       this.socket,
       "--state-dir",
       this.stateDir,
+      "--log-format",
+      "json",
       "--log-level",
       "debug",
       ...this.#args,

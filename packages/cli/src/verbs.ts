@@ -73,6 +73,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/logs.ts")).logs,
   },
   {
+    name: "exec",
+    summary: "run a command in a microVM, beside its main process",
+    load: async () => (await import("./commands/exec.ts")).exec,
+  },
+  {
     name: "attach",
     summary: "join the main process of a microVM",
     load: async () => (await import("./commands/attach.ts")).attach,

@@ -15,6 +15,7 @@ import {
   MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
+  type Ports,
   PROBE_NAMESPACE,
   type Provider,
   type ProviderName,
@@ -41,8 +42,11 @@ import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
 import type { Config } from "./config/config.ts";
-import type { DisposeStack } from "./dispose-stack.ts";
+import type { Lifetime } from "./lifetime.ts";
 import { BUILD_DATE, COMMIT, VERSION } from "./version.ts";
+
+/** Is never there: it is the reading that counts. */
+const READINESS_KEY = "readiness";
 
 /** Everything that touches the host, real or simulated. */
 interface Host {
@@ -58,27 +62,32 @@ interface Host {
 export const assemble = async (
   { config, quotas }: { readonly config: Config; readonly quotas: Quotas },
   log: Log,
-  stack: DisposeStack,
+  life: Lifetime,
 ): Promise<UseCases> => {
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   // Simulated and real VMs must never meet in one store: each kind of daemon would take the other's for lost.
   const isSimulated = config.defaultProvider === "simulated";
   const storeDir = join(config.stateDir, isSimulated ? "store-simulated" : "store");
-  const store = stack.add("state store", await LevelStore.open(storeDir), (it) => it.close());
+  const store = life.add(
+    "state store",
+    await LevelStore.open(storeDir, (error) => life.fail("state store", error)),
+    (it) => it.close(),
+  );
+  life.readiness.add("store", async () => {
+    await store.get(READINESS_KEY);
+    return undefined;
+  });
   const { repository, bad } = await Repository.open(store, systemClock);
   for (const { key, error } of bad)
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
-  const host = isSimulated ? simulatedHost() : await realHost(config, log, stack);
+  const host = isSimulated ? simulatedHost() : await realHost(config, log, life);
   const ports = { ...host, repository, clock: systemClock, log };
-  const reconciler = stack.add(
-    "reconciler",
-    new Reconciler(ports, {
-      limits: { bootMachine: config.maxParallelBoots, prepareVolume: cpus().length },
-      deleteGraceMs: config.deleteGraceMs,
-    }),
-    (it) => it.close(),
-  );
+  const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
+  if (reconciler === undefined) {
+    log.warn("nothing is reconciled: microVMs are recorded, and the host is left alone");
+    life.readiness.add("reconciler", () => "disabled");
+  }
 
   const microvms = microvmUseCases({
     ports,
@@ -93,16 +102,16 @@ export const assemble = async (
     },
     hasUniqueNames: config.hasUniqueNames,
     quotas,
-    poke: (uid) => reconciler.poke(uid),
+    poke: (uid) => reconciler?.poke(uid),
     sessions: { attach, exec },
     logs: logReader,
   });
-  reconciler.resync();
-  for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {
-    await microvms.deleteByUid(uid);
+  if (reconciler !== undefined) {
+    reconciler.resync();
+    for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {
+      await microvms.deleteByUid(uid);
+    }
   }
-  const timer = setInterval(() => reconciler.resync(), config.resyncMs).unref();
-  stack.add("resync timer", timer, async (it) => clearInterval(it));
 
   return {
     microvms,
@@ -121,7 +130,29 @@ export const assemble = async (
   };
 };
 
-const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<Host> => {
+const startReconciler = (ports: Ports, config: Config, life: Lifetime): Reconciler => {
+  const reconciler = new Reconciler(ports, {
+    limits: { bootMachine: config.maxParallelBoots, prepareVolume: cpus().length },
+    deleteGraceMs: config.deleteGraceMs,
+    maxRetry: config.maxRetry,
+  });
+  life.add("reconciler", reconciler, (it) => it.close());
+  const timer = setInterval(() => {
+    try {
+      reconciler.resync();
+    } catch (error) {
+      life.fail("reconciler", error);
+    }
+  }, config.resyncMs).unref();
+  life.add("resync timer", timer, async (it) => clearInterval(it));
+  life.readiness.add("reconciler", () => {
+    if (reconciler.isClosed) throw new Error("has stopped");
+    return undefined;
+  });
+  return reconciler;
+};
+
+const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host> => {
   const images = withBundledImages(
     await createImageStore({
       root: join(config.stateDir, "images"),
@@ -137,10 +168,11 @@ const realHost = async (config: Config, log: Log, stack: DisposeStack): Promise<
     binary: config.qemuBinary,
     accelerator: config.accelerator,
     stateFile: join(config.stateDir, "accelerator.json"),
+    agentSocketsDir: join(config.stateDir, "vsock"),
     log: log.child({ component: "qemu" }),
     bootDeadlineMs: BOOT_DEADLINE_MS,
   });
-  stack.add("qemu provider", qemu, (it) => it.close());
+  life.add("qemu provider", qemu, (it) => it.close());
   return {
     providers: new Map([["qemu", qemu]]),
     images,

@@ -1,17 +1,16 @@
 /**
- * flintlockd. Starts, serves until a signal, stops in order: no new calls, calls in flight get a moment, steps are cut off,
- * the store is closed. VMs are left running: the next daemon adopts them.
+ * flintlockd. Starts, serves until a signal or until a part fails, stops in order: no new calls, calls in flight get a
+ * moment, steps are cut off, the store is closed. VMs are left running: the next daemon adopts them.
  */
 
-import { once } from "node:events";
 import { setFlagsFromString } from "node:v8";
-import { FlintlockError, type Log, toFlintlockError } from "@flintlock/core";
-import { type Access, openAccess } from "./access.ts";
+import { FlintlockError, type Log, toFlintlockError, type UseCases } from "@flintlock/core";
+import { type Access, checkAccessFiles, openAccess } from "./access.ts";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
-import { readCredentialsFile } from "./adapters/api/auth/credentials-file.ts";
-import { readCertificates } from "./adapters/api/listen/certificate-files.ts";
-import { type ApiListener, serveApi } from "./adapters/api/server.ts";
-import { pinoLog } from "./adapters/logs/pino-log.ts";
+import { healthPages } from "./adapters/api/http/health-pages.ts";
+import type { Readiness } from "./adapters/api/readiness.ts";
+import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
+import { openLog } from "./adapters/logs/daemon-log.ts";
 import { assemble } from "./assemble.ts";
 import { checkText } from "./config/check.ts";
 import { parseCommandLine } from "./config/command-line.ts";
@@ -19,7 +18,16 @@ import type { Config } from "./config/config.ts";
 import { configHost } from "./config/config-host.ts";
 import { helpText } from "./config/help.ts";
 import { type LoadedConfig, loadConfig } from "./config/load-config.ts";
-import { DisposeStack } from "./dispose-stack.ts";
+import { lastWords } from "./last-words.ts";
+import { Lifetime } from "./lifetime.ts";
+import {
+  firstFailure,
+  limitStop,
+  PartFailure,
+  watchBugs,
+  watchHangUp,
+  watchSignals,
+} from "./process-signals.ts";
 import { VERSION, versionText } from "./version.ts";
 
 const DRAIN_MS = 5_000;
@@ -56,44 +64,62 @@ const check = async (loaded: LoadedConfig): Promise<void> => {
   process.stdout.write(checkText(loaded));
 };
 
-/** @throws FlintlockError `invalid_spec` – a file that the configuration names cannot be used */
-const checkAccessFiles = async ({ authFile, tls }: Config): Promise<void> => {
-  if (authFile !== undefined) await readCredentialsFile(authFile);
-  if (tls !== undefined) await readCertificates(tls, new Date());
-};
-
+/** Resolves when it was told to stop and has. @throws the error of the part that failed */
 const serve = async (config: Config): Promise<void> => {
   // Debian keeps mke2fs and ip in sbin, which an ordinary user's PATH lacks.
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   // Everything we make is its owner's alone, whatever the shell we were started from says.
   process.umask(0o077);
-  const log = pinoLog(config.logLevel);
-  sayNotices(config, log);
   // Before anything is opened: a daemon that will not serve should not be seen to
   await checkAccessFiles(config);
-  await using stack = new DisposeStack();
-  const access = await openAccess(config, log, stack);
-  const useCases = await assemble({ config, quotas: access.quotas }, log, stack);
+  const { log, reopen } = openLog({
+    level: config.logLevel,
+    format: config.logFormat,
+    output: config.logOutput,
+  });
+  await using life = new Lifetime();
+  watchSignals(life, log);
+  watchHangUp(reopen, log);
+  watchBugs(log);
+  sayNotices(config, log);
+  const access = await openAccess(config, log, life);
+  const useCases = await assemble({ config, quotas: access.quotas }, log, life);
+  const addresses = config.hasApi ? await openApi(config, { log, life, useCases, access }) : {};
+  log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
+  const ending = await life.ending;
+  limitStop(log);
+  if (ending.kind === "failure") throw new PartFailure(ending.part, ending.error);
+  log.info("stopping; microVMs keep running", { signal: ending.signal });
+};
+
+interface Serving {
+  readonly log: Log;
+  readonly life: Lifetime;
+  readonly useCases: UseCases;
+  readonly access: Access;
+}
+
+const openApi = async (config: Config, serving: Serving): Promise<ApiServer["addresses"]> => {
+  const { log, life, useCases, access } = serving;
+  const readiness: Readiness = () => life.readiness.report();
   const server = await serveApi({
     useCases: access.limited(useCases),
     listeners: listenersOf(config, access),
     interceptors: access.interceptors,
+    pages: healthPages(readiness),
+    readiness,
+    onFailed: (listener, error) => life.fail(`listener ${listener}`, error),
     hasExecApi: config.hasExecApi,
     hasSshProxyApi: config.hasSshProxyApi,
     log: log.child({ component: "api" }),
   });
-  stack.add("api", server, (it) => it.close(DRAIN_MS));
-  const reload = (): void => void Promise.all([access.reload(), server.reloadCertificates()]);
-  process.on("SIGHUP", reload);
-  stack.add("reload", reload, async (it) => void process.off("SIGHUP", it));
-  log.info("flintlockd serves", {
-    version: VERSION,
-    pid: process.pid,
-    stateDir: config.stateDir,
-    addresses: server.addresses,
+  life.add("api", server, (it) => it.close(DRAIN_MS));
+  process.on("SIGHUP", () => void Promise.all([access.reload(), server.reloadCertificates()]));
+  life.readiness.add("listeners", () => {
+    if (Object.keys(server.addresses).length === 0) throw new Error("none is open");
+    return undefined;
   });
-  const signal = await firstSignal();
-  log.info("stopping; microVMs keep running", { signal });
+  return server.addresses;
 };
 
 const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
@@ -122,26 +148,15 @@ const listenersOf = (config: Config, access: Access): readonly ApiListener[] => 
   ];
 };
 
-const firstSignal = async (): Promise<string> => {
-  const names = ["SIGINT", "SIGTERM"] as const;
-  return Promise.race(
-    names.map(async (name) => {
-      await once(process, name);
-      return name;
-    }),
-  );
-};
-
 main(process.argv.slice(2)).then(
   (code) => {
     // Not process.exit(): what is still being written to a pipe is written.
     process.exitCode = code;
   },
   (thrown: unknown) => {
-    const error = toFlintlockError(thrown);
-    const hint = error.hint === undefined ? "" : `\ntry: ${error.hint}`;
-    const cause = error.cause instanceof Error ? `\nwhy: ${error.cause.message}` : "";
-    process.stderr.write(`flintlockd: ${error.message}${cause}${hint}\n`);
-    process.exit(error.code === "invalid_spec" ? 2 : 1);
+    const first = firstFailure(thrown);
+    const { part, error } = first instanceof PartFailure ? first : { part: undefined, error: first };
+    process.stderr.write(lastWords(error, part));
+    process.exit(toFlintlockError(error).code === "invalid_spec" && part === undefined ? 2 : 1);
   },
 );

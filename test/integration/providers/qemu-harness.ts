@@ -43,6 +43,7 @@ export const createQemuHarness = async (files: GuestFiles): Promise<QemuHarness>
       accelerator: "auto",
       // Beside the guest images: remembered from test to test, and no litter elsewhere.
       stateFile: join(import.meta.dirname, "../../../dist/test-accelerator.json"),
+      agentSocketsDir: join(root, "vsock"),
       log: silentLog,
       bootDeadlineMs: 90_000,
       ...options,

@@ -42,6 +42,17 @@ export interface FakeDaemon extends AsyncDisposable {
 }
 
 type Attach = ServerDuplexStream<ext.AttachRequest, ext.AttachResponse>;
+type Exec = ServerDuplexStream<ext.ExecRequest, ext.ExecResponse>;
+type Input = Exclude<ext.ExecRequest["payload"], { case: "start" }>;
+
+/** A process in a "guest", as Attach and Exec see it. */
+interface FakeProcess {
+  readonly command: readonly string[];
+  readonly call: Attach | Exec;
+  /** False = hold on until "drain" */
+  send(payload: Exclude<ext.ExecResponse["payload"], { case: undefined }>): boolean;
+  onExit(code: number): void;
+}
 
 const FLOOD_CHUNK = Buffer.alloc(64 * 1024, "x");
 
@@ -134,17 +145,14 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   };
 
   const attach = (call: Attach) => {
-    let guest: ((request: ext.AttachRequest) => void) | undefined;
+    let guest: ((payload: Input) => void) | undefined;
     call.on("error", () => {});
     // grpc-js says so of every call that closes.
     call.once("cancelled", () => call.writableEnded || log.push("attach cancelled"));
     call.on("data", (request: ext.AttachRequest) => {
       const { payload } = request;
-      if (payload.case === "signal") log.push(`signal ${payload.value}`);
-      if (payload.case === "resize") log.push(`resize ${payload.value.columns}x${payload.value.rows}`);
-      if (payload.case === "stdinEof") log.push("stdin_eof");
-      if (guest !== undefined) return guest(request);
-      if (payload.case !== "start") return;
+      logInput(payload);
+      if (payload.case !== "start") return guest?.(payload);
       try {
         const vm = find(payload.value.target);
         const { terminal } = payload.value;
@@ -154,10 +162,16 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
             boot: "init",
           });
         }
-        guest = startGuest(call, vm, (code) => {
-          vm.state = ext.State.EXITED;
-          vm.exit = create(ext.ExitSchema, { code, reason: "exit" });
-          change();
+        guest = startGuest({
+          command: vm.process?.command ?? [],
+          call,
+          send: (payload) =>
+            payload.case === "error" || call.write(create(ext.AttachResponseSchema, { payload })),
+          onExit: (code) => {
+            vm.state = ext.State.EXITED;
+            vm.exit = create(ext.ExitSchema, { code, reason: "exit" });
+            change();
+          },
         });
       } catch (error) {
         call.emit("error", error);
@@ -165,13 +179,43 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
     });
   };
 
-  const startGuest = (call: Attach, vm: ext.MicroVM, onExit: (code: number) => void) => {
-    const [program = "", argument = ""] = vm.process?.command ?? [];
-    const write = (text: string | Uint8Array) =>
-      call.write(create(ext.AttachResponseSchema, { payload: { case: "stdout", value: Buffer.from(text) } }));
+  const exec = (call: Exec) => {
+    let guest: ((payload: Input) => void) | undefined;
+    call.on("error", () => {});
+    call.once("cancelled", () => call.writableEnded || log.push("exec cancelled"));
+    call.on("data", ({ payload }: ext.ExecRequest) => {
+      if (payload.case !== "start") {
+        logInput(payload);
+        guest?.(payload);
+        return;
+      }
+      const { target, cmd, args, env, cwd, user, terminal, hasStdin } = payload.value;
+      try {
+        find(target);
+        const words = [cmd, ...args, ...Object.entries(env).map(([key, value]) => `${key}=${value}`)];
+        const size = terminal === undefined ? "" : `${terminal.columns}x${terminal.rows}`;
+        log.push(["exec", ...words, cwd, user, size, hasStdin ? "stdin" : ""].filter(Boolean).join(" "));
+        const send: FakeProcess["send"] = (answer) =>
+          call.write(create(ext.ExecResponseSchema, { payload: answer }));
+        guest = startGuest({ command: [cmd, ...args], call, send, onExit: () => {} });
+      } catch (error) {
+        call.emit("error", error);
+      }
+    });
+  };
+
+  const logInput = (payload: ext.AttachRequest["payload"] | Input) => {
+    if (payload.case === "signal") log.push(`signal ${payload.value}`);
+    if (payload.case === "resize") log.push(`resize ${payload.value.columns}x${payload.value.rows}`);
+    if (payload.case === "stdinEof") log.push("stdin_eof");
+  };
+
+  const startGuest = ({ command, call, send, onExit }: FakeProcess) => {
+    const [program = "", argument = ""] = command;
+    const write = (text: string | Uint8Array) => send({ case: "stdout", value: Buffer.from(text) });
     const exit = (code: number) => {
       onExit(code);
-      call.write(create(ext.AttachResponseSchema, { payload: { case: "exitCode", value: code } }));
+      send({ case: "exitCode", value: code });
       call.end();
     };
     const flood = (left: number): void => {
@@ -187,13 +231,15 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
     if (program === "exit") exit(Number(argument));
     if (program === "flood") flood(Number(argument));
     if (program === "err") {
-      call.write(
-        create(ext.AttachResponseSchema, { payload: { case: "stderr", value: Buffer.from("oops\n") } }),
-      );
+      send({ case: "stderr", value: Buffer.from("oops\n") });
       exit(1);
     }
+    if (program === "refused") {
+      send({ case: "error", value: "no such user" });
+      exit(126);
+    }
     if (program === "hang-up") call.end();
-    return ({ payload }: ext.AttachRequest) => {
+    return (payload: Input) => {
       if (program === "cat" && payload.case === "stdin") write(payload.value);
       if (program === "cat" && payload.case === "stdinEof") exit(Number(argument));
       if (program === "trap" && payload.case === "signal") exit(40);
@@ -286,7 +332,14 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   };
 
   const server = new Server();
-  server.addService(definitionOf(ext.MicroVMs), { ...microvms, wait, attach, logs, console: consoleCall });
+  server.addService(definitionOf(ext.MicroVMs), {
+    ...microvms,
+    wait,
+    attach,
+    exec,
+    logs,
+    console: consoleCall,
+  });
   server.addService(definitionOf(Images), { ...images, pull, load });
   server.addService(definitionOf(Host), { ...host, check });
   await new Promise<void>((resolve, reject) => {

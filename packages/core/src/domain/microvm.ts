@@ -153,6 +153,8 @@ export interface MicroVMStatus {
   readonly initrdMount: Mount | undefined;
   /** By device id */
   readonly networkInterfaces: Readonly<Record<string, InterfaceStatus>>;
+  /** Host socket that leads to the guest's agent (`AgentSocket`); undefined while there is none */
+  readonly vsockPath?: string | undefined;
   /** Milliseconds from the accepted request, by step; the last successful attempt */
   readonly timings: Readonly<Record<string, number>>;
 }

@@ -89,8 +89,25 @@ export interface ByteStream extends AsyncDisposable {
   end(): Promise<void>;
 }
 
+/** "stale": there is a file and nobody answers. */
+export type AgentSocketState = "absent" | "stale" | "open";
+
+/**
+ * The way to the guest's agent for programs on this host: a Unix socket, owner only, that speaks Firecracker's protocol:
+ * `CONNECT <port>`, a newline, the answer `OK <number>`, a newline, then bytes. Its path is made of the uid alone. A
+ * VMM that has one of its own serves it; for another the provider does, and its end is the daemon's.
+ */
+export interface AgentSocket {
+  observe(ref: MachineRef): Promise<AgentSocketState>;
+  /** Makes it answer, in place of a stale one, and returns its path. */
+  open(ref: MachineRef, signal: AbortSignal): Promise<string>;
+  /** Cuts who is connected. Absent is success. */
+  close(ref: MachineRef): Promise<void>;
+}
+
 export interface Provider {
   readonly traits: ProviderTraits;
+  readonly agentSocket: AgentSocket;
   /**
    * Starts the VMM, or finds it running. Resolves when the VMM executes the guest.
    * @throws FlintlockError `provider_failed` – the VMM refused; cause has its words

@@ -2,6 +2,7 @@
 import type { MicroVM } from "../domain/microvm.ts";
 import { imagesOf, linkedInterfaces } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
+import type { AgentSocketState } from "../ports/provider.ts";
 import type { Observed, ObservedMachine } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
@@ -10,14 +11,19 @@ export const observe = async (vm: MicroVM, ports: Ports): Promise<Observed> => {
   const directory = ports.directories.path(vm);
   const deviceIds = linkedInterfaces(vm.spec).map(({ deviceId }) => deviceId);
   const hasDirectory = await ports.directories.exists(vm);
-  const [machine, images, volumes, interfaces] = await Promise.all([
+  const [machine, images, volumes, interfaces, agentSocket] = await Promise.all([
     hasDirectory ? observeMachine(vm, directory, ports) : { state: "absent" as const },
     observeImages(vm, ports),
     hasDirectory ? ports.volumes.observe(directory) : new Set<string>(),
     deviceIds.length === 0 ? new Set<string>() : ports.network.observe(vm.uid, deviceIds),
+    observeAgentSocket(vm, directory, ports),
   ]);
-  return { machine, images, volumes, interfaces, hasDirectory };
+  return { machine, images, volumes, interfaces, agentSocket, hasDirectory };
 };
+
+/** Asked only of those that can have one: most have none. */
+const observeAgentSocket = async (vm: MicroVM, directory: string, ports: Ports): Promise<AgentSocketState> =>
+  vm.spec.allowGuestAgent ? providerOf(ports, vm).agentSocket.observe({ uid: vm.uid, directory }) : "absent";
 
 const observeMachine = async (vm: MicroVM, directory: string, ports: Ports): Promise<ObservedMachine> => {
   const machine = await providerOf(ports, vm).observe({ uid: vm.uid, directory });

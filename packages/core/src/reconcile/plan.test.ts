@@ -5,6 +5,7 @@ import type { MicroVM, MicroVMState } from "../domain/microvm.ts";
 import { imagesOf, volumesOf } from "../domain/spec-parts.ts";
 import { parseSpec } from "../domain/spec-rules.ts";
 import { type OciReference, type Uid, unixMs } from "../domain/units.ts";
+import type { AgentSocketState } from "../ports/provider.ts";
 import type { Observed, ObservedMachine, Plan } from "./plan.ts";
 import { plan } from "./plan.ts";
 
@@ -62,6 +63,7 @@ const anyObserved: fc.Arbitrary<Observed> = fc.record({
   images: fc.subarray([...imagesOf(spec)]).map((list) => new Set<OciReference>(list)),
   volumes: fc.subarray(volumesOf(spec).map(({ id }) => id)).map((list) => new Set(list)),
   interfaces: fc.subarray(["eth0", "eth1"]).map((list) => new Set(list)),
+  agentSocket: fc.constantFrom<AgentSocketState>("absent", "stale", "open"),
   hasDirectory: fc.boolean(),
 });
 
@@ -77,6 +79,10 @@ const apply = (observed: Observed, { next }: Extract<Plan, { kind: "step" }>): O
     case "bootMachine":
     case "awaitGuest":
       return { ...observed, hasDirectory: true, machine: { state: "ready" } };
+    case "openAgentSocket":
+      return { ...observed, agentSocket: "open" };
+    case "closeAgentSocket":
+      return { ...observed, agentSocket: "absent" };
     case "stopMachine":
       return { ...observed, machine: { state: "absent" } };
     case "removeInterface":
@@ -112,6 +118,7 @@ const NOTHING: Observed = {
   images: new Set(),
   volumes: new Set(),
   interfaces: new Set(),
+  agentSocket: "absent",
   hasDirectory: false,
 };
 
@@ -126,16 +133,58 @@ test("from nothing to a running guest, in this order", () => {
   ]);
 });
 
+const withAgent = (state: MicroVMState): MicroVM => {
+  const vm = vmIn(state);
+  return { ...vm, spec: { ...vm.spec, allowGuestAgent: true } };
+};
+
+test("with allow_guest_agent the socket to the agent is the last step, and a stale one is replaced", () => {
+  expect(walk(withAgent("pending"), NOTHING).steps.slice(-2)).toEqual(["bootMachine", "openAgentSocket"]);
+  const adopted = {
+    ...NOTHING,
+    hasDirectory: true,
+    machine: { state: "ready" },
+    agentSocket: "stale",
+  } as const;
+  expect(walk(withAgent("created"), adopted).steps).toEqual(["openAgentSocket"]);
+  expect(walk(vmIn("created"), { ...adopted, agentSocket: "absent" }).steps).toEqual([]);
+});
+
+test("a socket to the agent goes first when its guest has gone, whatever is next", () => {
+  for (const state of ["pending", "created", "exited", "failed", "deleting"] as const) {
+    for (const agentSocket of ["stale", "open"] as const) {
+      const gone = { ...NOTHING, hasDirectory: true, machine: EXITED, agentSocket };
+      expect(walk(withAgent(state), gone).steps[0]).toBe("closeAgentSocket");
+    }
+  }
+  const running = {
+    ...NOTHING,
+    hasDirectory: true,
+    machine: { state: "ready" },
+    agentSocket: "open",
+  } as const;
+  expect(walk(withAgent("deleting"), running).steps.slice(0, 2)).toEqual(["stopMachine", "closeAgentSocket"]);
+});
+
 test("from whatever is there, a wanted VM ends running and a second look finds nothing to do", () => {
   fc.assert(
     fc.property(anyObserved, (observed) => {
-      expect(walk(vmIn("pending"), observed).end).toEqual({ kind: "settled", state: "created" });
+      for (const vm of [vmIn("pending"), withAgent("pending")]) {
+        expect(walk(vm, observed).end).toEqual({ kind: "settled", state: "created" });
+      }
     }),
   );
 });
 
 test("from whatever is there, a deletion makes nothing and forgets the record last", () => {
-  const makes = new Set(["pullImage", "prepareVolume", "ensureInterface", "bootMachine", "awaitGuest"]);
+  const makes = new Set([
+    "pullImage",
+    "prepareVolume",
+    "ensureInterface",
+    "bootMachine",
+    "awaitGuest",
+    "openAgentSocket",
+  ]);
   fc.assert(
     fc.property(anyObserved, (observed) => {
       const { steps, end } = walk(vmIn("deleting"), observed);

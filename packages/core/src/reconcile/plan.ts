@@ -3,7 +3,7 @@
  * clock, no randomness. The reconciler runs the first step, looks again, and plans anew, so a plan is cheap and
  * never stale.
  *
- *                     images → volumes → interfaces → boot → (guest ready) ─┐
+ *          images → volumes → interfaces → boot → (guest ready) → agent socket ─┐
  *      pending ──────────────────────────────────────────────────────────► created
  *         ▲  failed attempt: retry after back-off                             │ guest ends
  *         └──────────────────────────────◄── restart "always" ────────────────┤
@@ -11,12 +11,13 @@
  *      failed: everything released                                          exited
  *      deleting, from anywhere: machine → interfaces → directory → record
  *
- * INVARIANTS: a deletion never makes anything; the record goes last; `plan` of a VM in its wanted state is
+ * INVARIANTS: an agent socket leads to a running guest, or goes before anything else; a deletion never makes anything; the record goes last; `plan` of a VM in its wanted state is
  * "settled"; the order of what was observed does not matter.
  */
 import type { GuestExit, MicroVM } from "../domain/microvm.ts";
 import { imagesOf, linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
+import type { AgentSocketState } from "../ports/provider.ts";
 
 /** Step name and what it needs. Steps are data: they log, compare and serialise. */
 export interface StepArgs {
@@ -30,6 +31,9 @@ export interface StepArgs {
   bootMachine: object;
   /** Wait for a guest that an earlier daemon started */
   awaitGuest: object;
+  /** Make the host's socket to the guest's agent answer */
+  openAgentSocket: object;
+  closeAgentSocket: object;
   stopMachine: object;
   removeInterface: { readonly deviceId: string };
   removeDirectory: object;
@@ -49,6 +53,8 @@ export interface Observed {
   readonly volumes: ReadonlySet<string>;
   /** Device ids whose host end exists */
   readonly interfaces: ReadonlySet<string>;
+  /** "absent" for a VM that is to have none */
+  readonly agentSocket: AgentSocketState;
   readonly hasDirectory: boolean;
 }
 
@@ -66,6 +72,8 @@ export type Plan =
 const step = (next: Step): Plan => ({ kind: "step", next });
 
 export const plan = (vm: MicroVM, observed: Observed): Plan => {
+  const isDown = observed.machine.state === "absent" || observed.machine.state === "exited";
+  if (isDown && observed.agentSocket !== "absent") return step({ kind: "closeAgentSocket" });
   if (vm.deletedAt !== undefined) return release(vm, observed) ?? step({ kind: "forget" });
   if (vm.status.state === "failed") return release(vm, observed) ?? { kind: "settled", state: "failed" };
   if (vm.status.state === "exited") return { kind: "ended", exit: vm.status.exit ?? UNKNOWN_EXIT(vm) };
@@ -86,7 +94,10 @@ const release = (vm: MicroVM, observed: Observed): Plan | undefined => {
 /** Towards a running guest. */
 const run = (vm: MicroVM, observed: Observed): Plan => {
   const { machine } = observed;
-  if (machine.state === "ready") return { kind: "settled", state: "created" };
+  if (machine.state === "ready") {
+    const lacksSocket = vm.spec.allowGuestAgent && observed.agentSocket !== "open";
+    return lacksSocket ? step({ kind: "openAgentSocket" }) : { kind: "settled", state: "created" };
+  }
   if (machine.state === "booting") return step({ kind: "awaitGuest" });
   // An exit that follows readiness is the end of a run; one before it is a failed boot, and the machine is made again.
   // A record in "created" has seen readiness, whatever the guest's own report says now.

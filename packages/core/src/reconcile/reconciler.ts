@@ -16,7 +16,7 @@ import { observe } from "./observe.ts";
 import { plan } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
-import { STABLE_RUN_MS, verdict } from "./retry.ts";
+import { DEFAULT_MAX_RETRY, STABLE_RUN_MS, verdict } from "./retry.ts";
 import type { StepLimits } from "./step-runner.ts";
 import { StepRunner } from "./step-runner.ts";
 import { createStepHandlers, type StatusChange } from "./steps.ts";
@@ -32,6 +32,8 @@ const LOOK_AGAIN_MS = 30_000;
 export interface ReconcilerOptions {
   readonly limits: StepLimits;
   readonly deleteGraceMs: number;
+  /** Failed attempts after which a VM is FAILED; upstream's 10 when absent */
+  readonly maxRetry?: number;
 }
 
 interface Loop {
@@ -49,6 +51,7 @@ interface Loop {
 export class Reconciler {
   readonly #ports: Ports;
   readonly #runner: StepRunner;
+  readonly #maxRetry: number;
   readonly #loops = new Map<Uid, Loop>();
   /** What wakes a VM later: its back-off, or the exit of its VMM */
   readonly #alarms = new Map<Uid, AbortController>();
@@ -56,11 +59,17 @@ export class Reconciler {
 
   constructor(ports: Ports, options: ReconcilerOptions) {
     this.#ports = ports;
+    this.#maxRetry = options.maxRetry ?? DEFAULT_MAX_RETRY;
     this.#runner = new StepRunner(
       createStepHandlers(ports, options.deleteGraceMs),
       ports.clock,
       options.limits,
     );
+  }
+
+  /** No VM is looked after any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Looks at every record: at start, and whenever the host may have changed behind our back. */
@@ -176,6 +185,9 @@ export class Reconciler {
         return { ...record, status: { ...status, retry: 0, failure: undefined, exit: undefined } };
       });
       this.#ports.log.info("microvm is ready", { uid: vm.uid, name: `${vm.namespace}/${vm.id}` });
+    } else if (Object.keys(found).length > 0) {
+      // What a new daemon made again for a VM that it adopted.
+      await this.#note(vm.uid, found);
     }
     if (state === "created") {
       const ref = { uid: vm.uid, directory: this.#ports.directories.path(vm) };
@@ -194,7 +206,7 @@ export class Reconciler {
     const retry = isStable ? 0 : vm.status.retry + 1;
     const next = isStable
       ? ({ kind: "retry", afterMs: 0 } as const)
-      : verdict(vm.spec, "provider_failed", retry);
+      : verdict(vm.spec, { code: "provider_failed", retry }, this.#maxRetry);
     await this.#note(vm.uid, {
       ...found,
       state: next.kind === "fail" ? "failed" : "pending",
@@ -229,7 +241,7 @@ export class Reconciler {
       // What made it fail stays on the record; that its release failed as well is for the log.
       if (hadFailed) return vm;
       const retry = vm.status.retry + 1;
-      const next = verdict(vm.spec, error.code, retry);
+      const next = verdict(vm.spec, { code: error.code, retry }, this.#maxRetry);
       const isDeleting = vm.deletedAt !== undefined;
       const state = isDeleting ? "deleting" : next.kind === "fail" ? "failed" : "pending";
       const afterMs = next.kind === "retry" ? next.afterMs : isDeleting ? STABLE_RUN_MS : 0;

@@ -12,8 +12,14 @@ export interface RetryPolicy {
   readonly stepMs: number;
 }
 
-export const retryPolicy = (spec: MicroVMSpec): RetryPolicy =>
-  spec.restart === "always" ? { maxRetry: 10, stepMs: 20_000 } : { maxRetry: 2, stepMs: 1_000 };
+/** COMPAT: upstream's default. */
+export const DEFAULT_MAX_RETRY = 10;
+
+/** `maxRetry` is the operator's limit. */
+export const retryPolicy = (spec: MicroVMSpec, maxRetry: number): RetryPolicy =>
+  spec.restart === "always"
+    ? { maxRetry, stepMs: 20_000 }
+    : { maxRetry: Math.min(2, maxRetry), stepMs: 1_000 };
 
 /** Errors that no repetition mends: the spec has to change, or somebody has to act. */
 const PERMANENT: ReadonlySet<ErrorCode> = new Set([
@@ -27,9 +33,14 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
 
 export type Verdict = { readonly kind: "fail" } | { readonly kind: "retry"; readonly afterMs: number };
 
-/** `retry` counts failed attempts, this one included. */
-export const verdict = (spec: MicroVMSpec, code: ErrorCode, retry: number): Verdict => {
-  const policy = retryPolicy(spec);
+export interface Failure {
+  readonly code: ErrorCode;
+  /** Failed attempts, this one included */
+  readonly retry: number;
+}
+
+export const verdict = (spec: MicroVMSpec, { code, retry }: Failure, maxRetry: number): Verdict => {
+  const policy = retryPolicy(spec, maxRetry);
   if (PERMANENT.has(code) || retry > policy.maxRetry) return { kind: "fail" };
   if (code === "failed_precondition" && spec.restart === "no") return { kind: "fail" };
   return { kind: "retry", afterMs: policy.stepMs * retry };

@@ -8,7 +8,7 @@ import { FlintlockError, notFound } from "../domain/errors.ts";
 import type { MicroVM, MicroVMStatus } from "../domain/microvm.ts";
 import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
-import type { Machine, Provider } from "../ports/provider.ts";
+import type { Machine, MachineRef, Provider } from "../ports/provider.ts";
 import type { Step, StepKind } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
@@ -28,6 +28,8 @@ export const STEP_DEADLINES_MS: Readonly<Record<StepKind, number>> = {
   ensureInterface: 30_000,
   bootMachine: 5 * 60_000,
   awaitGuest: 5 * 60_000,
+  openAgentSocket: 30_000,
+  closeAgentSocket: 30_000,
   stopMachine: 60_000,
   removeInterface: 30_000,
   removeDirectory: 5 * 60_000,
@@ -85,9 +87,17 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
     return status;
   },
 
+  async openAgentSocket(vm, _step, signal) {
+    return { vsockPath: await providerOf(ports, vm).agentSocket.open(refOf(vm, ports), signal) };
+  },
+
+  async closeAgentSocket(vm) {
+    await providerOf(ports, vm).agentSocket.close(refOf(vm, ports));
+    return { vsockPath: undefined };
+  },
+
   async stopMachine(vm, _step, signal) {
-    const ref = { uid: vm.uid, directory: ports.directories.path(vm) };
-    await providerOf(ports, vm).stop(ref, deleteGraceMs, signal);
+    await providerOf(ports, vm).stop(refOf(vm, ports), deleteGraceMs, signal);
     return {};
   },
 
@@ -112,6 +122,11 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
     await ports.repository.remove(vm.uid);
     return {};
   },
+});
+
+const refOf = (vm: MicroVM, { directories }: Ports): MachineRef => ({
+  uid: vm.uid,
+  directory: directories.path(vm),
 });
 
 /** Aborted because time was up, not because somebody wants something else. */

@@ -1,4 +1,5 @@
 import type {
+  AgentSocket,
   ByteStream,
   Clock,
   GuestExit,
@@ -43,11 +44,22 @@ export class SimulatedProvider implements Provider {
   readonly #clock: Clock;
   readonly #machines = new Map<Uid, Simulated>();
   readonly #exits = new Map<Uid, Set<() => void>>();
+  readonly #sockets = new Set<Uid>();
   #nextPid = 1000;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
+
+  /** Only claimed: a simulated guest has no agent to lead to. */
+  readonly agentSocket: AgentSocket = {
+    observe: async ({ uid }) => (this.#sockets.has(uid) ? "open" : "absent"),
+    open: async ({ uid }) => {
+      this.#sockets.add(uid);
+      return `/nowhere/${uid}.sock`;
+    },
+    close: async ({ uid }) => void this.#sockets.delete(uid),
+  };
 
   async start(machine: Machine, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();

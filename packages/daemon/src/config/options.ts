@@ -44,14 +44,12 @@ export const OPTIONS = {
     section: "api",
     placeholder: "HOST:PORT",
     help: "gRPC of the first published API (v0.1.0-alpha.1 and 2)",
-    noEffect: "the first published API is not there yet",
   },
   "legacy-http-endpoint": {
     kind: "text",
     section: "api",
     placeholder: "HOST:PORT",
     help: "HTTP of the first published API",
-    noEffect: "the first published API is not there yet",
   },
   "enable-exec-api": {
     kind: "switch",

@@ -21,6 +21,7 @@ import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tl
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import { documentPages } from "./openapi/pages.ts";
+import { alwaysReady, type Readiness } from "./readiness.ts";
 import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
@@ -51,6 +52,10 @@ export interface ApiOptions {
   readonly interceptors?: readonly Interceptor[];
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
+  /** What health checks are told; ready as long as it serves when absent */
+  readonly readiness?: Readiness;
+  /** A listener can accept no more */
+  readonly onFailed?: (listener: string, error: Error) => void;
   readonly limits?: Partial<ApiLimits>;
   /** Upstream's exec and SSH proxy services; off unless true */
   readonly hasExecApi?: boolean;
@@ -83,10 +88,15 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
     ...(hasExecApi ? [guestExecService()] : []),
     ...(hasSshProxyApi ? [sshProxyService()] : []),
   ];
+  const readiness = options.readiness ?? alwaysReady;
   const routes = disambiguated(api.flatMap(routesOf));
   const surfaces = {
-    current: surfaceOf(api, { routes, pages: [...(options.pages ?? []), ...documentPages(routes)] }),
-    legacy: legacySurface(),
+    current: surfaceOf(api, {
+      routes,
+      pages: [...(options.pages ?? []), ...documentPages(routes)],
+      readiness,
+    }),
+    legacy: legacySurface(readiness),
   } as const;
   const calls = createOpenCalls();
   const open = await openAll(options.listeners, (listener) =>
@@ -147,7 +157,7 @@ type Context = ApiOptions & {
 const openListener = async (
   { name, where, protocol, authenticate }: ApiListener,
   { services, routes, pages }: Surface,
-  { useCases, interceptors = [], limits, calls, log }: Context,
+  { useCases, interceptors = [], onFailed = () => undefined, limits, calls, log }: Context,
 ): Promise<OpenListener> => {
   const door = createDoor({ name, authenticate, interceptors, useCases, calls });
   const grpc = createGrpcServer(services, limits, { door, log });
@@ -157,8 +167,9 @@ const openListener = async (
   const accept = { grpc: grpc.inject, http: http.inject, any }[protocol];
   let tls: TlsFront | undefined;
   try {
+    const failed = (error: Error): void => onFailed(name, error);
     if (where.kind === "unix") {
-      const listener = await listenUnix(where.path, limits.maxConnections, accept);
+      const listener = await listenUnix(where.path, limits.maxConnections, accept, failed);
       return { name, listener, grpc, http, tls };
     }
     if (where.tls !== undefined) {
@@ -167,7 +178,7 @@ const openListener = async (
       tls = await createTlsFront({ files: where.tls, alpn, handshakeTimeoutMs, reloadPeriodMs, log, accept });
     }
     const tcp = { kind: "tcp", ...parseTcpAddress(where.address) } as const;
-    const listener = await listen(tcp, limits.maxConnections, tls?.secure ?? accept);
+    const listener = await listen(tcp, limits.maxConnections, tls?.secure ?? accept, { onFailed: failed });
     return { name, listener, grpc, http, tls };
   } catch (error) {
     http.close();

@@ -6,6 +6,7 @@
 import { legacyRoutes } from "./http/legacy-routes.ts";
 import type { Page } from "./http/pages.ts";
 import { type Route, routesOf } from "./http/router.ts";
+import type { Readiness } from "./readiness.ts";
 import type { BoundService } from "./service.ts";
 import { createHealth } from "./services/health.ts";
 import { legacyV1alpha1Service } from "./services/legacy/v1alpha1.ts";
@@ -19,12 +20,20 @@ export interface Surface {
   stop(): void;
 }
 
+interface SurfaceParts extends Pick<Surface, "routes" | "pages"> {
+  /** What health says */
+  readonly readiness: Readiness;
+}
+
 /** `api` with health and reflection of its own. */
 export const surfaceOf = (
   api: readonly BoundService[],
-  { routes, pages }: Pick<Surface, "routes" | "pages">,
+  { routes, pages, readiness }: SurfaceParts,
 ): Surface => {
-  const health = createHealth(api.map(({ desc }) => desc.typeName));
+  const health = createHealth(
+    api.map(({ desc }) => desc.typeName),
+    readiness,
+  );
   const described = [...api, health.service];
   return {
     services: [...described, ...reflectionServices(described)],
@@ -35,7 +44,7 @@ export const surfaceOf = (
 };
 
 /** Pages are about today's API, and stay there. */
-export const legacySurface = (): Surface => {
+export const legacySurface = (readiness: Readiness): Surface => {
   const service = legacyV1alpha1Service();
-  return surfaceOf([service], { routes: legacyRoutes(routesOf(service)), pages: [] });
+  return surfaceOf([service], { routes: legacyRoutes(routesOf(service)), pages: [], readiness });
 };

@@ -29,6 +29,7 @@ const REVISION_KEY = "\u0000revision";
 
 export class LevelStore implements StateStore {
   readonly #db: ClassicLevel<string, string>;
+  readonly #onBroken: (error: FlintlockError) => void;
   /** Revision by key, of everything accepted, durable or about to be */
   readonly #revisions = new Map<string, number>();
   #revision = 0;
@@ -37,14 +38,19 @@ export class LevelStore implements StateStore {
   /** Set when a write failed: what was accepted after it cannot be trusted */
   #broken: unknown;
 
-  private constructor(db: ClassicLevel<string, string>) {
+  private constructor(db: ClassicLevel<string, string>, onBroken: (error: FlintlockError) => void) {
     this.#db = db;
+    this.#onBroken = onBroken;
   }
 
   /**
+   * `onBroken` is called once, when a write failed: from then on nothing is accepted.
    * @throws FlintlockError `failed_precondition` – another daemon has the directory; `data_loss` – LevelDB finds it damaged
    */
-  static async open(directory: string): Promise<LevelStore> {
+  static async open(
+    directory: string,
+    onBroken: (error: FlintlockError) => void = () => undefined,
+  ): Promise<LevelStore> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const db = new ClassicLevel<string, string>(directory, { valueEncoding: "utf8" });
     try {
@@ -52,7 +58,7 @@ export class LevelStore implements StateStore {
     } catch (cause) {
       throw openError(directory, cause);
     }
-    const store = new LevelStore(db);
+    const store = new LevelStore(db, onBroken);
     store.#revision = Number((await db.get(REVISION_KEY)) ?? "0");
     for await (const [key, value] of db.iterator({ gt: REVISION_KEY }))
       store.#revisions.set(key, decode(key, value).r);
@@ -131,6 +137,7 @@ export class LevelStore implements StateStore {
         });
         for (const waiter of [...group, ...this.#queue]) waiter.reject(failure);
         this.#queue = [];
+        this.#onBroken(failure);
       }
     }
     this.#flushing = undefined;

@@ -97,6 +97,7 @@ const wireStatus = ({ status }: MicroVM): types.MicroVMStatus =>
     initrdMount: status.initrdMount && wireMount(status.initrdMount),
     networkInterfaces: mapValues(status.networkInterfaces, wireInterfaceStatus),
     retry: status.retry,
+    vsockPath: status.vsockPath ?? "",
   });
 
 const wireMount = (mount: Mount): types.Mount =>

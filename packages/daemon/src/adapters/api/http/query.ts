@@ -83,9 +83,15 @@ const setPath = ({ desc, json, path }: Place, values: readonly string[]): void =
     case "message":
       // Only messages with a JSON string of their own, such as Timestamp, have a form in a query
       if (!field.message.typeName.startsWith("google.protobuf.")) throw invalidField(path, NOT_HERE);
-      json[field.jsonName] = single(path, values);
+      json[field.jsonName] = wellKnownText(field.message.typeName, single(path, values));
   }
 };
+
+/** A mask has proto names in a query, as in gRPC, and JSON's in JSON. */
+const wellKnownText = (typeName: string, text: string): string =>
+  typeName === "google.protobuf.FieldMask"
+    ? text.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    : text;
 
 const NOT_HERE = "cannot be given in a query";
 

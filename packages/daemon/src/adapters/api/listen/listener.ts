@@ -16,12 +16,19 @@ export type Where =
   | { readonly kind: "unix"; readonly path: string }
   | ({ readonly kind: "tcp" } & TcpAddress);
 
+export interface ListenHooks {
+  /** Called at once after bind(2), also when that failed */
+  readonly onBound?: () => void;
+  /** Called when it can accept no more, after it could */
+  readonly onFailed?: (error: Error) => void;
+}
+
 /** @throws FlintlockError `failed_precondition` – the address is taken or may not be listened on */
 export const listen = async (
   where: Where,
   maxConnections: number,
   accept: (socket: Socket) => void,
-  onBound: () => void = () => undefined,
+  { onBound = () => undefined, onFailed = () => undefined }: ListenHooks = {},
 ): Promise<Listener> => {
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket) => {
@@ -33,6 +40,8 @@ export const listen = async (
   });
   server.maxConnections = maxConnections;
   await bound(server, where, onBound);
+  server.removeAllListeners("error");
+  server.on("error", onFailed);
   return {
     address: addressOf(server, where),
     stop: () => new Promise((resolve) => server.close(() => resolve())),

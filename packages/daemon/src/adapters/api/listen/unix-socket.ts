@@ -20,6 +20,7 @@ export const listenUnix = async (
   path: string,
   maxConnections: number,
   accept: (socket: Socket) => void,
+  onFailed?: (error: Error) => void,
 ): Promise<Listener> => {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new FlintlockError("invalid_spec", `socket ${path}: longer than ${MAX_PATH_BYTES} bytes`, {
@@ -29,13 +30,15 @@ export const listenUnix = async (
   await mkdir(dirname(path), { recursive: true, mode: OWNER_ONLY_DIRECTORY });
   await removeStale(path);
   // At once after bind: no other client gets in between, whatever the umask
-  return listen({ kind: "unix", path }, maxConnections, accept, () => {
+  const onBound = (): void => {
     try {
       chmodSync(path, OWNER_ONLY);
     } catch {
       // bind failed: its own error follows
     }
-  });
+  };
+  const hooks = onFailed === undefined ? { onBound } : { onBound, onFailed };
+  return listen({ kind: "unix", path }, maxConnections, accept, hooks);
 };
 
 const removeStale = async (path: string): Promise<void> => {

@@ -1,8 +1,9 @@
-/** gRPC health: every service serves, until the daemon stops. */
+/** gRPC health: every service serves while the daemon is ready, until it stops. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { fromJson, type JsonObject, type Message, toJson } from "@bufbuild/protobuf";
 import { notFound } from "@flintlock/core";
-import { orAborted } from "../abortable.ts";
 import { stopping } from "../errors.ts";
+import { alwaysReady, type Readiness } from "../readiness.ts";
 import { healthCheckRequest, healthCheckResponse, healthService } from "../schema/health.ts";
 import type { BoundService, Call } from "../service.ts";
 
@@ -12,29 +13,35 @@ export interface Health {
   stop(): void;
 }
 
+/** How often a watcher's answer is looked at again */
+const WATCH_MS = 1_000;
+
 /** `serviceNames` are those a client may ask about; the empty name stands for the whole server. */
-export const createHealth = (serviceNames: readonly string[]): Health => {
+export const createHealth = (serviceNames: readonly string[], readiness: Readiness = alwaysReady): Health => {
   const known = new Set(["", ...serviceNames]);
   let isServing = true;
   let tell = (): void => undefined;
   const stopped = new Promise<void>((resolve) => {
     tell = resolve;
   });
-  const statusOf = (name: string): string => {
+  const statusOf = async (name: string): Promise<string> => {
     if (!known.has(name)) return "SERVICE_UNKNOWN";
-    return isServing ? "SERVING" : "NOT_SERVING";
+    return isServing && (await readiness()).isReady ? "SERVING" : "NOT_SERVING";
   };
   const check = async (request: Message): Promise<Message> => {
     const name = nameIn(request);
     if (!known.has(name)) throw notFound(`service ${name}`);
-    return response(statusOf(name));
+    return response(await statusOf(name));
   };
   async function* watch(request: Message, { signal }: Call): AsyncGenerator<Message, void> {
     const name = nameIn(request);
-    yield response(statusOf(name));
-    if (isServing) {
-      await orAborted(stopped, signal);
-      yield response(statusOf(name));
+    let told: string | undefined;
+    for (;;) {
+      const now = await statusOf(name);
+      if (now !== told) yield response(now);
+      told = now;
+      if (!isServing) break;
+      await Promise.race([stopped, sleep(WATCH_MS, undefined, { signal, ref: false })]);
     }
     // The protocol would keep the stream open; then a stop would wait for its watchers
     throw stopping();

@@ -84,6 +84,7 @@ export const sampleMicroVM = (overrides: Partial<MicroVM> = {}): MicroVM => ({
     kernelMount: { type: "hostpath", source: "/var/lib/x/kernel" },
     initrdMount: undefined,
     networkInterfaces: { eth1: { hostDeviceName: "fltap0", index: 7, macAddress: "0A:00:00:00:00:01" } },
+    vsockPath: "/state/vsock/01JD0000000000000000000001.sock",
     timings: { accepted: 0, started: 12.5 },
   },
   ...overrides,

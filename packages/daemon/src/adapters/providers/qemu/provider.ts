@@ -27,6 +27,7 @@ import {
   type Provider,
   type ProviderTraits,
 } from "@flintlock/core";
+import { createAgentSockets } from "../shared/agent-sockets.ts";
 import { readTail } from "../shared/bounded-log.ts";
 import { watchFile } from "../shared/file-changes.ts";
 import { guestExit } from "../shared/guest-exit.ts";
@@ -62,6 +63,8 @@ export interface QemuOptions {
   readonly accelerator: "auto" | "kvm" | "tcg";
   /** Where the answer to `auto` is kept */
   readonly stateFile: string;
+  /** For the sockets that lead to guests' agents; short: a socket's path has 107 bytes */
+  readonly agentSocketsDir: string;
   readonly log: Log;
   readonly clock?: Pick<Clock, "now">;
   /** From the VMM's start to the guest's `ready` */
@@ -122,8 +125,13 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
     log.info("VMM started", { uid: machine.uid, pid, ...host });
   };
 
+  const connect: Provider["connect"] = async (ref, port, signal) =>
+    (await channels.channel(ref, signal)).open(port);
+  const agentSockets = createAgentSockets({ directory: options.agentSocketsDir, connect, log });
+
   return {
     traits: TRAITS,
+    agentSocket: agentSockets,
     accelerator,
 
     async start(machine, signal) {
@@ -177,14 +185,13 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
       if (found.state === "running") await processes.exited(found.identity, signal);
     },
 
-    async connect(ref, port, signal) {
-      return (await channels.channel(ref, signal)).open(port);
-    },
+    connect,
 
     console: (ref, signal) => consoles.open(ref, signal),
 
     async close() {
       watched.stop();
+      await agentSockets.end();
       await channels.close();
     },
   };
