@@ -40,6 +40,7 @@ umoci: unpacks images, to compare
 uidmap: user namespaces without root
 dnsmasq-base: a DHCP server
 cpio: reads the initrd that we write
+openssl: makes certificates
 "
 debian_packages="
 mmdebstrap: builds the Debian guest image
