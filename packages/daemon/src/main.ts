@@ -84,7 +84,7 @@ const serve = async (config: Config): Promise<void> => {
   sayNotices(config, log);
   const access = await openAccess(config, log, life);
   const useCases = await assemble({ config, quotas: access.quotas }, log, life);
-  const addresses = config.hasApi ? await openApi(config, { log, life, useCases, access }) : {};
+  const addresses = config.hasApi ? await openApi(config, { log, life, access, useCases }) : {};
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
   const ending = await life.ending;
   limitStop(log);
@@ -95,15 +95,18 @@ const serve = async (config: Config): Promise<void> => {
 interface Serving {
   readonly log: Log;
   readonly life: Lifetime;
-  readonly useCases: UseCases;
   readonly access: Access;
+  readonly useCases: UseCases;
 }
 
-const openApi = async (config: Config, serving: Serving): Promise<ApiServer["addresses"]> => {
-  const { log, life, useCases, access } = serving;
+const openApi = async (
+  config: Config,
+  { log, life, access, useCases }: Serving,
+): Promise<ApiServer["addresses"]> => {
   const readiness: Readiness = () => life.readiness.report();
   const server = await serveApi({
     useCases: access.limited(useCases),
+    bounds: () => useCases.host.info(),
     listeners: listenersOf(config, access),
     interceptors: access.interceptors,
     pages: healthPages(readiness),
@@ -114,7 +117,9 @@ const openApi = async (config: Config, serving: Serving): Promise<ApiServer["add
     log: log.child({ component: "api" }),
   });
   life.add("api", server, (it) => it.close(DRAIN_MS));
-  process.on("SIGHUP", () => void Promise.all([access.reload(), server.reloadCertificates()]));
+  const reload = (): void => void Promise.all([access.reload(), server.reloadCertificates()]);
+  process.on("SIGHUP", reload);
+  life.add("reload", reload, async (it) => void process.off("SIGHUP", it));
   life.readiness.add("listeners", () => {
     if (Object.keys(server.addresses).length === 0) throw new Error("none is open");
     return undefined;
