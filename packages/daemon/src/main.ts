@@ -5,12 +5,10 @@
 
 import { setFlagsFromString } from "node:v8";
 import { FlintlockError, type Log, toFlintlockError, type UseCases } from "@flintlock/core";
-import { type Access, openAccess } from "./access.ts";
+import { type Access, checkAccessFiles, openAccess } from "./access.ts";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
-import { readCredentialsFile } from "./adapters/api/auth/credentials-file.ts";
 import { healthPages } from "./adapters/api/http/health-pages.ts";
 import { parseTcpAddress } from "./adapters/api/listen/address.ts";
-import { readCertificates } from "./adapters/api/listen/certificate-files.ts";
 import type { Readiness } from "./adapters/api/readiness.ts";
 import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
 import { openDebugServer } from "./adapters/debug/debug-server.ts";
@@ -68,11 +66,8 @@ const main = async (args: readonly string[]): Promise<number> => {
   }
 };
 
-/** @throws FlintlockError `invalid_spec` – a file that is named in it cannot be used either */
 const check = async (loaded: LoadedConfig): Promise<void> => {
-  const { authFile, tls } = loaded.config;
-  if (authFile !== undefined) await readCredentialsFile(authFile);
-  if (tls !== undefined) await readCertificates(tls, new Date());
+  await checkAccessFiles(loaded.config);
   process.stdout.write(checkText(loaded));
 };
 
@@ -84,6 +79,8 @@ const serve = async (config: Config): Promise<void> => {
   process.umask(0o077);
   const systemd = addressee(process.env, process.pid);
   forgetNotifyEnvironment(process.env);
+  // Before anything is opened: a daemon that will not serve should not be seen to
+  await checkAccessFiles(config);
   const { log, reopen } = openLog({
     level: config.logLevel,
     format: config.logFormat,
