@@ -69,7 +69,7 @@ export interface Kernel extends BootFile {
   readonly cmdline: Readonly<Record<string, string>>;
   /**
    * The whole command line to the letter, in place of the provider's defaults; `cmdline` is then what is read in it.
-   * Absent = the defaults and `cmdline` (ADR 0009)
+   * Absent = the defaults and `cmdline` (ADR 0010)
    */
   readonly wholeCmdline?: string | undefined;
   readonly addNetworkConfig: boolean;
