@@ -69,7 +69,13 @@ export const MICROVM: readonly Justified[] = [
   },
   {
     path: "body*spec.metadata.meta-data",
-    ours: ABSENT,
-    why: "Upstream adds instance_id to meta-data. Ours keeps metadata as it was given.",
+    ours: /^instance_id: .*\ninstance-id: <uid>\n$/s,
+    why: "Upstream adds instance_id. Ours adds instance-id too: the one that cloud-init reads.",
+  },
+  {
+    path: "body*spec.metadata.network-config",
+    // "version: 2", in base64; what follows has a MAC that is made of the uid.
+    ours: /^dmVyc2lvbjogM/,
+    why: "Returned with the rest of what the guest finds. Upstream makes it when the VM starts.",
   },
 ];
