@@ -225,6 +225,7 @@ const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   providers: [...host.providers.keys()],
   defaultProvider: config.defaultProvider,
   accelerator: (await host.accelerator()).name,
+  maxMemoryMib: config.maxMemoryMib,
   uptimeMs: Math.round(process.uptime() * 1000),
 });
 

@@ -124,6 +124,8 @@ export interface HostInfo {
   readonly providers: readonly string[];
   readonly defaultProvider: string;
   readonly accelerator: string;
+  /** The most that a microVM of this host may have, `MiB` */
+  readonly maxMemoryMib: number;
   /** Since the daemon started, in milliseconds */
   readonly uptimeMs: number;
 }

@@ -212,6 +212,7 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
         providers: ["qemu"],
         defaultProvider: "qemu",
         accelerator: "tcg",
+        maxMemoryMib: 32_768,
         uptimeMs: 61_500,
       }),
       check: async function* () {
