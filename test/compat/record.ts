@@ -2,7 +2,7 @@
  * Records what an upstream daemon answers. It must be empty, and run without VMs, so that nothing moves:
  *
  *     flintlockd run --insecure --disable-reconcile --enable-http --bridge-name br0 [--basic-auth-token secret] …
- *     npx tsx test/compat/record.ts open|token GRPC_HOST:PORT,HTTP_HOST:PORT "flintlockd v0.11.0 (7112122)"
+ *     npx tsx test/compat/record.ts open|token|legacy GRPC_HOST:PORT,HTTP_HOST:PORT "flintlockd v0.11.0 (7112122)"
  *     npm run format
  *
  * or with the endpoints in FLINTLOCK_UPSTREAM.

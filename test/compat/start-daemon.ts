@@ -6,6 +6,8 @@ import type { Endpoints } from "./wire/case.ts";
 export interface Started {
   readonly daemon: TestDaemon;
   readonly endpoints: Endpoints;
+  /** Of the first published API, where it is served */
+  readonly legacy: Endpoints | undefined;
 }
 
 /** Simulated: microVMs are records, and no host is touched. `access` says who may call, and how. */
@@ -23,7 +25,7 @@ export const startWithEndpoints = async (args: readonly string[]): Promise<Start
     ...args,
   ]);
   try {
-    return { daemon, endpoints: await endpointsOf(daemon) };
+    return { daemon, ...(await endpointsOf(daemon)) };
   } catch (error) {
     await daemon[Symbol.asyncDispose]();
     throw error;
@@ -33,13 +35,17 @@ export const startWithEndpoints = async (args: readonly string[]): Promise<Start
 const SAYS_MS = 10_000;
 
 /** The daemon says where it serves, a moment after it does. */
-const endpointsOf = async (daemon: TestDaemon): Promise<Endpoints> => {
+const endpointsOf = async (daemon: TestDaemon): Promise<Omit<Started, "daemon">> => {
   for (const end = Date.now() + SAYS_MS; Date.now() < end; await sleep(20)) {
     const line = daemon.log.split("\n").find((one) => /"msg":"flintlockd serves".*\}$/.test(one));
     if (line === undefined) continue;
-    const { grpc, http } = (JSON.parse(line) as { addresses: Partial<Endpoints> }).addresses;
-    if (grpc === undefined || http === undefined) throw new Error(`no endpoints in ${line}`);
-    return { grpc, http };
+    const { addresses } = JSON.parse(line) as { readonly addresses: Readonly<Record<string, string>> };
+    const endpoints = pair(addresses["grpc"], addresses["http"]);
+    if (endpoints === undefined) throw new Error(`no endpoints in ${line}`);
+    return { endpoints, legacy: pair(addresses["legacy-grpc"], addresses["legacy-http"]) };
   }
   throw new Error(`the daemon does not say where it serves: ${daemon.log}`);
 };
+
+const pair = (grpc: string | undefined, http: string | undefined): Endpoints | undefined =>
+  grpc === undefined || http === undefined ? undefined : { grpc, http };

@@ -15,11 +15,11 @@ import {
   MICROVM_FIELDS,
   microvmUseCases,
   type NetworkManager,
-  noQuotas,
   type Ports,
   PROBE_NAMESPACE,
   type Provider,
   type ProviderName,
+  type Quotas,
   Reconciler,
   Repository,
   type UseCases,
@@ -59,7 +59,11 @@ interface Host {
 }
 
 /** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
-export const assemble = async (config: Config, log: Log, life: Lifetime): Promise<UseCases> => {
+export const assemble = async (
+  { config, quotas }: { readonly config: Config; readonly quotas: Quotas },
+  log: Log,
+  life: Lifetime,
+): Promise<UseCases> => {
   await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   // Simulated and real VMs must never meet in one store: each kind of daemon would take the other's for lost.
   const isSimulated = config.defaultProvider === "simulated";
@@ -97,7 +101,7 @@ export const assemble = async (config: Config, log: Log, life: Lifetime): Promis
       bundledRoot: BUNDLED_ROOT,
     },
     hasUniqueNames: config.hasUniqueNames,
-    quotas: noQuotas,
+    quotas,
     poke: (uid) => reconciler?.poke(uid),
     sessions: { attach, exec },
     logs: logReader,

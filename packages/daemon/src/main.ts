@@ -5,8 +5,11 @@
 
 import { setFlagsFromString } from "node:v8";
 import { FlintlockError, type Log, toFlintlockError, type UseCases } from "@flintlock/core";
+import { type Access, openAccess } from "./access.ts";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
+import { readCredentialsFile } from "./adapters/api/auth/credentials-file.ts";
 import { healthPages } from "./adapters/api/http/health-pages.ts";
+import { readCertificates } from "./adapters/api/listen/certificate-files.ts";
 import type { Readiness } from "./adapters/api/readiness.ts";
 import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
 import { openLog } from "./adapters/logs/daemon-log.ts";
@@ -16,7 +19,7 @@ import { parseCommandLine } from "./config/command-line.ts";
 import type { Config } from "./config/config.ts";
 import { configHost } from "./config/config-host.ts";
 import { helpText } from "./config/help.ts";
-import { loadConfig } from "./config/load-config.ts";
+import { type LoadedConfig, loadConfig } from "./config/load-config.ts";
 import { lastWords } from "./last-words.ts";
 import { Lifetime } from "./lifetime.ts";
 import {
@@ -46,7 +49,7 @@ const main = async (args: readonly string[]): Promise<number> => {
       await serve(loadConfig(settings, configHost()).config);
       return 0;
     case "config check":
-      process.stdout.write(checkText(loadConfig(settings, configHost())));
+      await check(loadConfig(settings, configHost()));
       return 0;
     case "version":
       process.stdout.write(versionText(asks.has("short") ? "short" : asks.has("long") ? "long" : "line"));
@@ -58,13 +61,20 @@ const main = async (args: readonly string[]): Promise<number> => {
   }
 };
 
+/** @throws FlintlockError `invalid_spec` – a file that is named in it cannot be used either */
+const check = async (loaded: LoadedConfig): Promise<void> => {
+  const { authFile, tls } = loaded.config;
+  if (authFile !== undefined) await readCredentialsFile(authFile);
+  if (tls !== undefined) await readCertificates(tls, new Date());
+  process.stdout.write(checkText(loaded));
+};
+
 /** Resolves when it was told to stop and has. @throws the error of the part that failed */
 const serve = async (config: Config): Promise<void> => {
   // Debian keeps mke2fs and ip in sbin, which an ordinary user's PATH lacks.
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   // Everything we make is its owner's alone, whatever the shell we were started from says.
   process.umask(0o077);
-  refuseWhatIsNotThere(config);
   const { log, reopen } = openLog({
     level: config.logLevel,
     format: config.logFormat,
@@ -75,8 +85,9 @@ const serve = async (config: Config): Promise<void> => {
   watchHangUp(reopen, log);
   watchBugs(log);
   sayNotices(config, log);
-  const useCases = await assemble(config, log, life);
-  const addresses = config.hasApi ? await openApi(config, { log, life, useCases }) : {};
+  const access = await openAccess(config, log, life);
+  const useCases = await assemble({ config, quotas: access.quotas }, log, life);
+  const addresses = config.hasApi ? await openApi(config, { log, life, access, useCases }) : {};
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
   const ending = await life.ending;
   limitStop(log);
@@ -87,14 +98,19 @@ const serve = async (config: Config): Promise<void> => {
 interface Serving {
   readonly log: Log;
   readonly life: Lifetime;
+  readonly access: Access;
   readonly useCases: UseCases;
 }
 
-const openApi = async (config: Config, { log, life, useCases }: Serving): Promise<ApiServer["addresses"]> => {
+const openApi = async (
+  config: Config,
+  { log, life, access, useCases }: Serving,
+): Promise<ApiServer["addresses"]> => {
   const readiness: Readiness = () => life.readiness.report();
   const server = await serveApi({
-    useCases: () => useCases,
-    listeners: listenersOf(config),
+    useCases: access.limited(useCases),
+    listeners: listenersOf(config, access),
+    interceptors: access.interceptors,
     pages: healthPages(readiness),
     readiness,
     onFailed: (listener, error) => life.fail(`listener ${listener}`, error),
@@ -103,6 +119,9 @@ const openApi = async (config: Config, { log, life, useCases }: Serving): Promis
     log: log.child({ component: "api" }),
   });
   life.add("api", server, (it) => it.close(DRAIN_MS));
+  const reload = (): void => void Promise.all([access.reload(), server.reloadCertificates()]);
+  process.on("SIGHUP", reload);
+  life.add("reload", reload, async (it) => void process.off("SIGHUP", it));
   life.readiness.add("listeners", () => {
     if (Object.keys(server.addresses).length === 0) throw new Error("none is open");
     return undefined;
@@ -110,21 +129,13 @@ const openApi = async (config: Config, { log, life, useCases }: Serving): Promis
   return server.addresses;
 };
 
-/** Options that protect must not be taken and ignored: whoever builds the part takes its line out. */
-const refuseWhatIsNotThere = ({ tls, authFile, basicAuthToken }: Config): void => {
-  const asked = { "tls-cert": tls, "auth-file": authFile, "basic-auth-token": basicAuthToken };
-  for (const [option, value] of Object.entries(asked)) {
-    if (value !== undefined) throw new FlintlockError("unsupported", `--${option} is not there yet`);
-  }
-};
-
 const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
   if (configFile !== undefined) log.info("configuration read", { path: configFile });
   for (const { level, option, text } of notices) log[level](text, { option });
 };
 
-const listenersOf = (config: Config): readonly ApiListener[] => {
-  const { socketPath, grpcEndpoint, httpEndpoint, legacyGrpcEndpoint, legacyHttpEndpoint } = config;
+const listenersOf = (config: Config, access: Access): readonly ApiListener[] => {
+  const { socketPath, grpcEndpoint, httpEndpoint, legacyGrpcEndpoint, legacyHttpEndpoint, tls } = config;
   const tcp = (
     protocol: "grpc" | "http",
     address: string | undefined,
@@ -132,7 +143,8 @@ const listenersOf = (config: Config): readonly ApiListener[] => {
   ): readonly ApiListener[] => {
     if (address === undefined) return [];
     const name = api === "legacy" ? `legacy-${protocol}` : protocol;
-    return [{ name, where: { kind: "tcp", address }, protocol, authenticate: trustEveryone, api }];
+    const authenticate = access.authenticator(name);
+    return [{ name, where: { kind: "tcp", address, tls }, protocol, authenticate, api }];
   };
   return [
     { name: "unix", where: { kind: "unix", path: socketPath }, protocol: "any", authenticate: trustEveryone },

@@ -1,7 +1,7 @@
-/** Differences that any answer may show. */
+/** Differences that any answer may show: of the transports, and of what is told of a microVM. */
 import { ABSENT, type Justified } from "./justified.ts";
 
-export const EVERY_ANSWER: readonly Justified[] = [
+export const TRANSPORT: readonly Justified[] = [
   {
     path: "message",
     cases: ["grpc *"],
@@ -32,6 +32,9 @@ export const EVERY_ANSWER: readonly Justified[] = [
     ours: "application/grpc",
     why: "Ours says so with a refusal too; upstream only with a success.",
   },
+];
+
+export const MICROVM: readonly Justified[] = [
   {
     path: "body*spec.provider",
     ours: "simulated",

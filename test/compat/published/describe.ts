@@ -4,11 +4,11 @@
  *     npx tsx test/compat/published/describe.ts v0.11.0 CHECKOUT/api GRPC_GATEWAY_MODULE
  *     npm run format
  */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compile } from "./compile.ts";
 import { factsOf } from "./facts.ts";
-import { readSwagger } from "./swagger.ts";
+import { swaggerFacts } from "./swagger.ts";
 
 const SWAGGER = "services/microvm/v1alpha1/microvms.swagger.json";
 
@@ -21,5 +21,5 @@ if (version === undefined || api === undefined) {
 } else {
   write(version, factsOf(compile(api, includes)));
   const swagger = join(api, SWAGGER);
-  if (existsSync(swagger)) write(`${version}.swagger`, readSwagger(swagger));
+  if (existsSync(swagger)) write(`${version}.swagger`, swaggerFacts(readFileSync(swagger, "utf8")));
 }

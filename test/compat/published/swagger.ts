@@ -1,6 +1,4 @@
 /** An OpenAPI 2 document, reduced to what a client is generated from. */
-import { readFileSync } from "node:fs";
-
 export interface SwaggerFacts {
   /** By `POST /v1alpha1/microvm` */
   readonly operations: Readonly<Record<string, Operation>>;
@@ -42,8 +40,9 @@ interface SwaggerOperation {
   readonly responses: Readonly<Record<string, { readonly schema?: Schema }>>;
 }
 
-export const readSwagger = (path: string): SwaggerFacts => {
-  const { paths, definitions }: Document = JSON.parse(readFileSync(path, "utf8"));
+/** `text` is the document. */
+export const swaggerFacts = (text: string): SwaggerFacts => {
+  const { paths, definitions }: Document = JSON.parse(text);
   const operations = Object.entries(paths).flatMap(([route, methods]) =>
     Object.entries(methods).map(
       ([method, one]) => [`${method.toUpperCase()} ${route}`, operation(one)] as const,

@@ -13,6 +13,8 @@ export interface GrpcCase {
   readonly padding?: number;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly isGzipped?: boolean;
+  /** Of the first published API, whose names mean other messages */
+  readonly isLegacy?: boolean;
   /** The microVM may have moved on by now: its version, status and time of change are not compared */
   readonly isMoving?: boolean;
 }

@@ -44,14 +44,21 @@ const diff = (path: string, a: JsonValue | undefined, b: JsonValue | undefined):
 };
 
 const childrenOf = (value: JsonValue | undefined): ReadonlyMap<string, JsonValue> | undefined => {
-  if (Array.isArray(value)) return new Map(value.map((item, index) => [keyOf(item, index), item]));
+  if (Array.isArray(value)) {
+    const keys = value.map(keyOf);
+    const areUnique = new Set(keys).size === keys.length;
+    return new Map(value.map((item, index) => [areUnique ? (keys[index] ?? "") : String(index), item]));
+  }
   if (typeof value !== "object" || value === null) return undefined;
   return new Map(Object.entries(value));
 };
 
+/** Of an interface, a volume, a microVM, or a message that holds one. */
 const keyOf = (item: JsonValue, index: number): string => {
-  const { deviceId, id } = (typeof item === "object" && item !== null ? item : {}) as Readonly<
-    Record<string, JsonValue>
-  >;
-  return String(deviceId ?? id ?? index);
+  const { deviceId, id, spec, microvm } = fieldsOf(item);
+  const vm = fieldsOf(fieldsOf(microvm)["spec"] ?? microvm ?? spec);
+  return String(deviceId ?? id ?? vm["id"] ?? index);
 };
+
+const fieldsOf = (value: JsonValue | undefined): Readonly<Record<string, JsonValue>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};

@@ -1,6 +1,6 @@
 /** One gRPC call with nothing between: bytes out, code, message, headers and messages back. */
 import { type DescMethod, fromBinary, fromJson, type JsonObject, toBinary, toJson } from "@bufbuild/protobuf";
-import { wire } from "@flintlock/api";
+import { legacyWire, wire } from "@flintlock/api";
 import { Client, compressionAlgorithms, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { Answer, GrpcCase } from "./case.ts";
 import { padded } from "./padding.ts";
@@ -25,9 +25,8 @@ export const callGrpc = async (address: string, request: GrpcCase): Promise<Answ
 };
 
 const exchange = (client: Client, request: GrpcCase): Promise<Answer> => {
-  const method = wire.MicroVM.methods.find(
-    ({ name }) => request.method === `${wire.MicroVM.typeName}/${name}`,
-  );
+  const service = request.isLegacy === true ? legacyWire.MicroVM : wire.MicroVM;
+  const method = service.methods.find(({ name }) => request.method === `${service.typeName}/${name}`);
   const metadata = new Metadata();
   for (const [key, value] of Object.entries(request.metadata ?? {})) metadata.set(key, value);
   // A unary answer is a stream of one: so an error leaves what came before it to be seen.

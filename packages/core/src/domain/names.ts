@@ -7,9 +7,6 @@ import type { MacAddress, Uid } from "./units.ts";
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
-/** Of a request that names none */
-export const DEFAULT_NAMESPACE = "default";
-
 export const isUid = (text: string): text is Uid => ULID.test(text);
 
 /** @throws FlintlockError `invalid_spec` – breaks the rule of `id` and `namespace` */

@@ -8,7 +8,7 @@ import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
-import { DEFAULT_NAMESPACE } from "../domain/names.ts";
+import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import type { Target, UseCases } from "./api.ts";
 
 export interface AuditNote {
@@ -169,7 +169,7 @@ const isRefusal = ({ code, cause }: FlintlockError): boolean =>
 const subjectOf = ({ namespace, id, uid }: MicroVM): AuditSubject => ({ namespace, id, uid });
 
 const asAsked = ({ namespace, id }: CreateInput): AuditSubject => ({
-  namespace: short(namespace || DEFAULT_NAMESPACE),
+  namespace: short(namespace || MICROVM_FIELDS.namespace.default),
   id: short(id),
 });
 

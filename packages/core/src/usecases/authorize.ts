@@ -10,7 +10,7 @@
 import { type Caller, hasNamespace, hasRole, type Role } from "../domain/caller.ts";
 import { FlintlockError, notFound } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
-import { DEFAULT_NAMESPACE } from "../domain/names.ts";
+import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import type { HostUseCases, ImageUseCases, ImageWithUse, MicroVMUseCases, Target, UseCases } from "./api.ts";
 import { redacted } from "./redacted.ts";
 import { resolveTarget } from "./target.ts";
@@ -64,7 +64,7 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
   return {
     create: async (input) => {
       need("create");
-      const namespace = input.namespace || DEFAULT_NAMESPACE;
+      const namespace = input.namespace || MICROVM_FIELDS.namespace.default;
       if (!hasNamespace(caller, namespace)) throw otherNamespace(caller, namespace);
       return microvms.create(input, caller);
     },

@@ -119,8 +119,7 @@ export const OPTIONS = {
     kind: "text",
     section: "access",
     placeholder: "PATH",
-    help: "one line for every call that changes something",
-    noEffect: "the audit log is not there yet",
+    help: "one line of JSON for all that is changed or refused; without it, the ordinary log",
   },
 
   "state-dir": {

@@ -36,7 +36,7 @@ export interface DoorOptions {
   readonly name: string;
   readonly authenticate: Authenticator;
   readonly interceptors: readonly Interceptor[];
-  readonly useCases: (caller: Caller) => UseCases;
+  readonly useCases: (caller: Caller, info: CallInfo) => UseCases;
   readonly calls: OpenCalls;
 }
 
@@ -48,14 +48,15 @@ export const createDoor = ({ name, authenticate, interceptors, useCases, calls }
     const endings: ((outcome: Outcome) => void)[] = [];
     return {
       call: () => {
-        const caller = authenticate({ method, authorization: metadata.get("authorization"), certificate });
+        const authorization = metadata.get("authorization");
+        const caller = authenticate({ method, peer, authorization, certificate });
         const info: CallInfo = { method, transport, listener: name, peer, caller, metadata };
         for (const intercept of interceptors) {
           const ending = intercept(info);
           if (ending !== undefined) endings.push(ending);
         }
         const reply = new ResponseMetadata();
-        return { signal: open.signal, caller, useCases: useCases(caller), metadata, reply };
+        return { signal: open.signal, caller, useCases: useCases(caller, info), metadata, reply };
       },
       abort: open.abort,
       end: (outcome) => {

@@ -69,7 +69,8 @@ const detailsOf = (error: FlintlockError): readonly StatusDetail[] => {
   }
   if (error.hint !== undefined) metadata["hint"] = wellFormed(error.hint, MAX_METADATA_CHARS);
   details.push({ kind: "ErrorInfo", reason: error.code, domain: DOMAIN, metadata });
-  const { retryMs } = MEANINGS[error.code];
+  const exactMs = error.detail["retry_after_ms"];
+  const retryMs = typeof exactMs === "number" ? exactMs : MEANINGS[error.code].retryMs;
   if (retryMs !== undefined) details.push({ kind: "RetryInfo", retryMs });
   return details;
 };

@@ -11,7 +11,7 @@ import type { Page } from "./http/pages.ts";
 import { routesOf } from "./http/router.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { disambiguated } from "./http/v1alpha1-routes.ts";
-import type { Interceptor } from "./interceptor.ts";
+import type { CallInfo, Interceptor } from "./interceptor.ts";
 import { type ApiLimits, DEFAULT_LIMITS } from "./limits.ts";
 import { parseTcpAddress } from "./listen/address.ts";
 import type { TlsFiles } from "./listen/certificate-files.ts";
@@ -45,8 +45,8 @@ export interface ApiListener {
 }
 
 export interface ApiOptions {
-  /** What a caller may do */
-  readonly useCases: (caller: Caller) => UseCases;
+  /** What a caller may do, in this call */
+  readonly useCases: (caller: Caller, info: CallInfo) => UseCases;
   readonly listeners: readonly ApiListener[];
   /** Around every call, in order */
   readonly interceptors?: readonly Interceptor[];

@@ -92,7 +92,7 @@ const runner =
     const entered = door.enter({
       method: path,
       transport: "grpc",
-      peer: call.getPeer(),
+      peer: peerOf(call),
       metadata: metadataOf(call.metadata),
       certificate: call.getAuthContext().sslPeerCertificate,
     });
@@ -114,6 +114,12 @@ const runner =
         entered.end({ code: status.INTERNAL, message: "internal error" });
       });
   };
+
+/** grpc-js calls a Unix socket's other side "unknown". */
+const peerOf = (call: ServerSurfaceCall): string => {
+  const peer = call.getPeer();
+  return peer === "unknown" ? "" : peer;
+};
 
 /** Binary values (`-bin`) are nobody's business here. */
 const metadataOf = (metadata: Metadata): RequestMetadata =>

@@ -1,6 +1,6 @@
 /** A grpc-js server over the bound services; connections are handed to it, it listens nowhere itself. */
 import type { Duplex } from "node:stream";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import type { ApiLimits } from "../limits.ts";
 import type { BoundMethod, BoundService } from "../service.ts";
 import { type HandlerContext, handlerFor } from "./handlers.ts";
@@ -22,6 +22,8 @@ export const createGrpcServer = (
   limits: ApiLimits,
   context: HandlerContext,
 ): GrpcServer => {
+  // It writes headers that it cannot take to standard error, and with them the tokens of whoever mistypes one
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     "grpc.max_receive_message_length": limits.maxMessageBytes,
     "grpc.max_concurrent_streams": limits.maxStreamsPerConnection,
