@@ -1,6 +1,6 @@
 /** Bundles the two programs with esbuild; `npm ci` runs it through the `prepare` script. Well under a second. */
 import { execFileSync } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { cp, rm } from "node:fs/promises";
 import { build } from "esbuild";
 
 const common = {
@@ -58,3 +58,6 @@ await Promise.all([
     external: ["classic-level"],
   }),
 ]);
+
+// The page at /docs is read as it is, from beside the bundle.
+await cp("packages/daemon/src/adapters/api/openapi/docs", "packages/daemon/dist/docs", { recursive: true });

@@ -40,6 +40,8 @@ umoci: unpacks images, to compare
 uidmap: user namespaces without root
 dnsmasq-base: a DHCP server
 cpio: reads the initrd that we write
+chromium: opens the page at /docs
+python3-venv: a place for the API tester, which pip fetches
 "
 debian_packages="
 mmdebstrap: builds the Debian guest image

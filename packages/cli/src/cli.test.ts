@@ -47,6 +47,9 @@ test("ls shows a table, or an array of objects with apiVersion and kind", async 
   expect((await flintlock("ls", "-q")).stdout).toBe("web\n");
   expect((await flintlock("-o", "name", "ps")).stdout).toBe("web\n");
   expect((await flintlock("ls", "-l", "tier=none", "-o", "json")).stdout).toBe("[]\n");
+  expect((await flintlock("ls", "-q", "--state", "failed", "-s", "RUNNING")).stdout).toBe("web\n");
+  expect((await flintlock("ls", "-q", "--state", "exited")).stdout).toBe("");
+  expect((await flintlock("ls", "--state", "asleep")).code).toBe(2);
 });
 
 test("inspect gives an array, even of one, and 3 for none", async () => {

@@ -22,11 +22,13 @@ import {
   type Quotas,
   Reconciler,
   Repository,
+  type SeedDisks,
   type UseCases,
   type VmDirectories,
   type VolumeStore,
 } from "@flintlock/core";
-import { FakeHost, FakeImages, SimulatedProvider } from "@flintlock/core/testing";
+import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
+import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach, exec } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
@@ -38,6 +40,7 @@ import { createQemuProvider } from "./adapters/providers/qemu/provider.ts";
 import { LevelStore } from "./adapters/store/level-store.ts";
 import { systemClock } from "./adapters/time/system-clock.ts";
 import { ulidSource } from "./adapters/time/ulid-source.ts";
+import { createSeedDisks } from "./adapters/volumes/seed-disks.ts";
 import { createVmDirectories } from "./adapters/volumes/vm-directories.ts";
 import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
@@ -53,6 +56,7 @@ interface Host {
   readonly providers: ReadonlyMap<ProviderName, Provider>;
   readonly images: ImageStore & ImageLoader;
   readonly volumes: VolumeStore;
+  readonly seeds: SeedDisks;
   readonly directories: VmDirectories;
   readonly network: NetworkManager;
   readonly accelerator: () => Promise<{ readonly name: string; readonly why: string }>;
@@ -82,7 +86,7 @@ export const assemble = async (
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
   const host = isSimulated ? simulatedHost() : await realHost(config, log, life);
-  const ports = { ...host, repository, clock: systemClock, log };
+  const ports = { ...host, repository, cloudInit, clock: systemClock, log };
   const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
   if (reconciler === undefined) {
     log.warn("nothing is reconciled: microVMs are recorded, and the host is left alone");
@@ -177,6 +181,7 @@ const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host>
     providers: new Map([["qemu", qemu]]),
     images,
     volumes: createVolumeStore(),
+    seeds: createSeedDisks(),
     directories: createVmDirectories(config.stateDir),
     network: createNetworkManager({
       bridge: config.bridgeName,
@@ -204,6 +209,7 @@ const simulatedHost = (): Host => {
     providers: new Map([["simulated", new SimulatedProvider(systemClock)]]),
     images,
     volumes: fake,
+    seeds: new FakeSeeds(),
     directories: fake,
     network: fake,
     accelerator: async () => ({ name: "none", why: "simulated" }),
@@ -219,6 +225,7 @@ const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   providers: [...host.providers.keys()],
   defaultProvider: config.defaultProvider,
   accelerator: (await host.accelerator()).name,
+  maxMemoryMib: config.maxMemoryMib,
   uptimeMs: Math.round(process.uptime() * 1000),
 });
 

@@ -109,6 +109,7 @@ const openApi = async (
   const readiness: Readiness = () => life.readiness.report();
   const server = await serveApi({
     useCases: access.limited(useCases),
+    bounds: () => useCases.host.info(),
     listeners: listenersOf(config, access),
     interceptors: access.interceptors,
     pages: healthPages(readiness),

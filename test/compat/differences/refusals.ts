@@ -103,7 +103,30 @@ const OTHER_WORDS: readonly Justified[] = [
   },
 ];
 
+const WRONG_METHOD = [
+  "http create: a slash at the end",
+  "http list: no namespace",
+  "http stream: GET",
+  "http delete: no uid",
+  "http PATCH",
+  "http HEAD",
+  "http OPTIONS",
+  "http method override without a form",
+] as const;
+
 const OTHER_CODES: readonly Justified[] = [
+  {
+    cases: WRONG_METHOD,
+    path: "status",
+    ours: 405,
+    why: "A wrong method is not the server's fault. The body is the same.",
+  },
+  {
+    cases: WRONG_METHOD,
+    path: "headers.allow",
+    ours: /^(POST|DELETE, GET)$/,
+    why: "A 405 says which methods the path takes.",
+  },
   ...refusal(
     "grpc create: additional volume of virtiofs",
     { grpc: "UNIMPLEMENTED", code: 12, status: 501 },

@@ -158,13 +158,13 @@ describe("our services over HTTP", () => {
 });
 
 describe("what is not right", () => {
-  test("routing errors are grpc-gateway's", async () => {
+  test("routing errors are grpc-gateway's, but for the status of a wrong method", async () => {
     expect(await callJson("GET", "/nowhere")).toEqual({
       status: 404,
       json: { code: 5, message: "Not Found", details: [] },
     });
     expect(await callJson("PUT", "/v1alpha1/microvm", {})).toEqual({
-      status: 501,
+      status: 405,
       json: { code: 12, message: "Method Not Allowed", details: [] },
     });
     expect((await callJson("GET", "/v1alpha1/microvm/%zz")).status).toBe(400);
@@ -302,5 +302,5 @@ test("the Unix socket speaks HTTP too, even a byte at a time", async () => {
     };
     next();
   });
-  expect(answer).toContain(" 501 ");
+  expect(answer).toContain(" 405 ");
 });

@@ -1,20 +1,39 @@
+import { ext } from "@flintlock/client";
 import { EXIT } from "../exit-codes.ts";
 import { microvmView } from "../microvm-view.ts";
-import { parsePairs } from "../parse-flags.ts";
+import { parseChoice, parsePairs } from "../parse-flags.ts";
 import { collect, type Verb } from "../verb.ts";
+
+const STATES = {
+  pending: ext.State.PENDING,
+  running: ext.State.RUNNING,
+  exited: ext.State.EXITED,
+  failed: ext.State.FAILED,
+  deleting: ext.State.DELETING,
+} as const;
+const STATE_NAMES = Object.keys(STATES) as (keyof typeof STATES)[];
 
 export const ls: Verb = {
   configure: (command) => {
     command
       .option("-l, --label <K=V>", "only those with this label", collect)
+      .option(
+        "-s, --state <state>",
+        "only those in this state, such as running; several are alternatives",
+        collect,
+      )
       .option("-a, --all", "accepted; those that ended are always listed");
   },
 
   run: async (context, command) => {
-    const { label = [] } = command.opts<{ label?: readonly string[] }>();
+    const { label = [], state = [] } = command.opts<{
+      label?: readonly string[];
+      state?: readonly string[];
+    }>();
+    const states = state.map((text) => STATES[parseChoice("--state", text.toLowerCase(), STATE_NAMES)]);
     const client = await context.connect();
     const { microvms } = await client.microvms.list(
-      { namespace: context.globals.namespace, labels: parsePairs("--label", label) },
+      { namespace: context.globals.namespace, labels: parsePairs("--label", label), states },
       { signal: context.signal },
     );
     await context.printList(microvmView(microvms), microvms);

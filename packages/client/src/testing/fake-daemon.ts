@@ -97,9 +97,10 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
       return vm;
     },
     get: ({ target }: ext.GetRequest) => find(target),
-    list: ({ labels }: ext.ListRequest) => {
+    list: ({ labels, states }: ext.ListRequest) => {
       const wanted = Object.entries(labels);
       const fits = (vm: ext.MicroVM) =>
+        (states.length === 0 || states.includes(vm.state)) &&
         wanted.every(([key, value]) => vm.microvm?.spec?.labels[key] === value);
       return create(ext.ListResponseSchema, { microvms: [...vms.values()].filter(fits) });
     },

@@ -17,6 +17,10 @@ export type Capability =
   /** Can be given a macvtap descriptor */
   | "macvtap"
   | "virtiofs"
+  /** Can be told to give the guest further processor features */
+  | "cpu-features"
+  /** Knows KVM's capabilities by number */
+  | "kvm-capabilities"
   | "vsock"
   /** Has a network of its own that needs no privilege, with published ports */
   | "user-network";
@@ -31,6 +35,8 @@ export interface ProviderTraits {
 
 export interface MachineDisk extends Disk {
   readonly volumeId: string;
+  /** The file system is the one partition of the disk, with this UUID; absent: it is the whole disk */
+  readonly partitionId?: string | undefined;
 }
 
 export interface MachineInterface {
@@ -61,6 +67,10 @@ export interface Machine {
   readonly wholeCmdline?: string | undefined;
   /** Root first, then the additional volumes in order: /dev/vda, /dev/vdb, … */
   readonly disks: readonly MachineDisk[];
+  /** For cloud-init, read-only; attached last, so that it moves no volume */
+  readonly seed?: Disk | undefined;
+  /** Processor features besides those the guest has anyway */
+  readonly cpuFeatures?: readonly string[];
   readonly interfaces: readonly MachineInterface[];
   readonly ports: readonly PortPublication[];
   /** Handed to our initrd; undefined when the initrd is not ours */

@@ -9,16 +9,24 @@ export interface Disk {
   readonly isReadOnly: boolean;
 }
 
+export interface VolumeWish {
+  readonly format: DiskFormat;
+  readonly isReadOnly: boolean;
+  /** UUID, lower case */
+  readonly partitionId?: string | undefined;
+}
+
 export interface VolumeStore {
   /**
    * Makes the VM's disk for one volume exist and returns it; an existing one is kept with its contents.
-   * A read-only volume is the base itself.
+   * A read-only volume is the base itself. With a `partitionId` it is a copy of the base, as the one partition of a
+   * disk with a partition table, and always raw.
    */
   ensure(
     directory: string,
     volumeId: string,
     base: BaseDisk,
-    want: { readonly format: DiskFormat; readonly isReadOnly: boolean },
+    want: VolumeWish,
     signal: AbortSignal,
   ): Promise<Disk>;
   /** Ids of the volumes whose disk exists, complete, in `directory`. */

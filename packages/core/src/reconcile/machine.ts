@@ -1,9 +1,11 @@
 /** From a record and prepared parts to what a VMM is given. Pure. */
 import type { GuestConfig, GuestInterface, GuestMount, GuestProcess } from "../domain/guest-config.ts";
+import { guestDevice, macOf } from "../domain/guest-devices.ts";
 import type { ImageConfig } from "../domain/image.ts";
-import type { MicroVM, NetworkInterface, Volume } from "../domain/microvm.ts";
+import type { MicroVM, MicroVMSpec, NetworkInterface } from "../domain/microvm.ts";
 import { deriveMac } from "../domain/names.ts";
 import type { HostDevice, Machine, MachineDisk, MachineInterface } from "../ports/provider.ts";
+import type { Disk } from "../ports/volume-store.ts";
 
 export interface MachineParts {
   readonly directory: string;
@@ -13,6 +15,9 @@ export interface MachineParts {
   readonly isOurInitrd: boolean;
   /** In the order of `volumesOf` */
   readonly disks: readonly MachineDisk[];
+  readonly seed: Disk | undefined;
+  /** Base64; undefined when nobody asked for it on the command line */
+  readonly networkConfig: string | undefined;
   /** By device id */
   readonly hostDevices: Readonly<Record<string, HostDevice>>;
   /** Of the root volume */
@@ -21,7 +26,8 @@ export interface MachineParts {
 
 /** QEMU's user-mode network, and every slirp's: the guest is .15, the host .2, its resolver .3. */
 const USER_NETWORK = { address: "10.0.2.15/24", gateway: "10.0.2.2", nameserver: "10.0.2.3" } as const;
-const USER_DEVICE = "eth0";
+/** The interface that a microVM has when its spec names none */
+export const USER_DEVICE = "eth0";
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
@@ -32,9 +38,14 @@ export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
   memoryMib: vm.spec.memoryMib,
   kernelPath: parts.kernelPath,
   initrdPath: parts.initrdPath,
-  cmdline: vm.spec.kernel.cmdline,
+  cmdline: {
+    ...(parts.networkConfig !== undefined && { "network-config": parts.networkConfig }),
+    ...vm.spec.kernel.cmdline,
+  },
   wholeCmdline: vm.spec.kernel.wholeCmdline,
+  cpuFeatures: vm.spec.cpuConfig?.featuresToEnable ?? [],
   disks: parts.disks,
+  seed: parts.seed,
   interfaces: machineInterfaces(vm, parts),
   ports: vm.spec.ports,
   guest: parts.isOurInitrd ? guestConfig(vm, parts) : undefined,
@@ -46,13 +57,10 @@ const machineInterfaces = (vm: MicroVM, parts: MachineParts): readonly MachineIn
   }
   return vm.spec.interfaces.map((iface) => ({
     deviceId: iface.deviceId,
-    mac: macOf(vm, iface),
+    mac: macOf(vm.uid, iface),
     hostDevice: parts.hostDevices[iface.deviceId],
   }));
 };
-
-const macOf = (vm: MicroVM, iface: NetworkInterface): string =>
-  iface.guestMac ?? deriveMac(vm.uid, iface.deviceId);
 
 const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
   const isUserNetwork = vm.spec.interfaces.length === 0;
@@ -65,7 +73,7 @@ const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
       fsType: vm.spec.kernel.cmdline["rootfstype"] ?? "ext4",
       isReadOnly: vm.spec.rootVolume?.isReadOnly ?? false,
     },
-    mounts: guestMounts(vm.spec.additionalVolumes),
+    mounts: guestMounts(vm.spec),
     interfaces: isUserNetwork
       ? [userInterface(vm)]
       : vm.spec.interfaces.map((iface) => guestInterface(vm, iface)),
@@ -81,24 +89,18 @@ const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
 const rootDevice = (vm: MicroVM): string => {
   const asked = vm.spec.kernel.cmdline["root"];
   if (asked !== undefined && asked !== "") return asked;
-  const partition = vm.spec.rootVolume?.partitionId;
-  return partition === undefined ? "/dev/vda" : `PARTUUID=${partition}`;
+  const root = vm.spec.rootVolume;
+  return `/dev/${(root && guestDevice(vm.spec, root)) ?? "vda"}`;
 };
 
-/** Additional volumes follow the root: /dev/vdb, /dev/vdc, … Only those with a mount point are mounted. */
-const guestMounts = (volumes: readonly Volume[]): readonly GuestMount[] =>
-  volumes.flatMap((volume, index) =>
-    volume.mountPoint === undefined
-      ? []
-      : [
-          {
-            device: `/dev/vd${String.fromCharCode("b".charCodeAt(0) + index)}`,
-            path: volume.mountPoint,
-            fsType: "ext4",
-            isReadOnly: volume.isReadOnly,
-          },
-        ],
-  );
+/** Only volumes with a mount point are mounted. */
+const guestMounts = (spec: MicroVMSpec): readonly GuestMount[] =>
+  spec.additionalVolumes.flatMap((volume) => {
+    const device = guestDevice(spec, volume);
+    if (device === undefined || volume.mountPoint === undefined) return [];
+    const { mountPoint: path, isReadOnly } = volume;
+    return [{ device: `/dev/${device}`, path, fsType: "ext4", isReadOnly }];
+  });
 
 const userInterface = (vm: MicroVM): GuestInterface => ({
   mac: deriveMac(vm.uid, USER_DEVICE),
@@ -108,7 +110,7 @@ const userInterface = (vm: MicroVM): GuestInterface => ({
 });
 
 const guestInterface = (vm: MicroVM, iface: NetworkInterface): GuestInterface => ({
-  mac: macOf(vm, iface),
+  mac: macOf(vm.uid, iface),
   name: iface.deviceId,
   addresses: iface.address === undefined ? [] : [iface.address.address],
   gateway: iface.address?.gateway,

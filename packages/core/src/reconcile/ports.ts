@@ -2,10 +2,12 @@
 import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM, ProviderName } from "../domain/microvm.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { CloudInit } from "../ports/cloud-init.ts";
 import type { ImageStore } from "../ports/image-store.ts";
 import type { Log } from "../ports/log.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
 import type { Provider } from "../ports/provider.ts";
+import type { SeedDisks } from "../ports/seed-disks.ts";
 import type { VmDirectories } from "../ports/vm-directory.ts";
 import type { VolumeStore } from "../ports/volume-store.ts";
 import type { Repository } from "../records/repository.ts";
@@ -17,6 +19,8 @@ export interface Ports {
   readonly volumes: VolumeStore;
   readonly directories: VmDirectories;
   readonly network: NetworkManager;
+  readonly cloudInit: CloudInit;
+  readonly seeds: SeedDisks;
   readonly clock: Clock;
   readonly log: Log;
 }

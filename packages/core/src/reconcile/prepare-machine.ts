@@ -5,8 +5,10 @@ import type { InterfaceStatus, MicroVM, MicroVMStatus, Mount } from "../domain/m
 import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { Digest, OciReference } from "../domain/units.ts";
 import type { Machine, MachineDisk } from "../ports/provider.ts";
+import type { Disk } from "../ports/volume-store.ts";
 import { machineOf } from "./machine.ts";
 import { type Ports, providerOf } from "./ports.ts";
+import { ethernetsOf, seedFiles } from "./seed.ts";
 
 export interface PreparedMachine {
   readonly machine: Machine;
@@ -35,6 +37,15 @@ export const prepareMachine = async (
     ...files,
     isOurInitrd: files.isOurInitrd && rootVolume !== undefined,
     disks,
+    seed: await seedOf(
+      vm,
+      ports,
+      { directory, mountsItself: files.isOurInitrd && rootVolume !== undefined },
+      signal,
+    ),
+    networkConfig: vm.spec.kernel.addNetworkConfig
+      ? ports.cloudInit.networkConfig(ethernetsOf(vm.uid, vm.spec))
+      : undefined,
     hostDevices: Object.fromEntries(
       linkedInterfaces(vm.spec).map(({ deviceId, type }) => [
         deviceId,
@@ -112,13 +123,26 @@ const disksOf = async (
 ): Promise<readonly MachineDisk[]> => {
   const [format = "raw"] = providerOf(ports, vm).traits.diskFormats;
   const disks: MachineDisk[] = [];
-  for (const { id, source, sizeMib, isReadOnly } of volumesOf(vm.spec)) {
+  for (const { id, source, sizeMib, isReadOnly, partitionId } of volumesOf(vm.spec)) {
     if (source.kind !== "image") continue;
     const base = await ports.images.baseDisk(digestOf(vm, source.image), sizeMib, signal);
-    const disk = await ports.volumes.ensure(directory, id, base, { format, isReadOnly }, signal);
-    disks.push({ ...disk, volumeId: id });
+    const want = { format, isReadOnly, partitionId };
+    const disk = await ports.volumes.ensure(directory, id, base, want, signal);
+    disks.push({ ...disk, volumeId: id, ...(partitionId !== undefined && { partitionId }) });
   }
   return disks;
+};
+
+/** A provider with a metadata service needs no disk for it. */
+const seedOf = async (
+  vm: MicroVM,
+  ports: Ports,
+  { directory, mountsItself }: { readonly directory: string; readonly mountsItself: boolean },
+  signal: AbortSignal,
+): Promise<Disk | undefined> => {
+  if (providerOf(ports, vm).traits.capabilities.has("metadata-service")) return undefined;
+  const files = seedFiles(vm, ports.cloudInit, mountsItself);
+  return files === undefined ? undefined : ports.seeds.ensure(directory, files, signal);
 };
 
 const imageOf = async (vm: MicroVM, ports: Ports, reference: OciReference): Promise<Image> => {

@@ -56,7 +56,7 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
       directory,
       volumeId,
       base,
-      { format, isReadOnly: volume.isReadOnly },
+      { format, isReadOnly: volume.isReadOnly, partitionId: volume.partitionId },
       signal,
     );
     return { volumes: { ...vm.status.volumes, [volumeId]: hostPath(disk.path) } };

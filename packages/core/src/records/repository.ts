@@ -10,6 +10,7 @@ import type { Uid } from "../domain/units.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { StateStore } from "../ports/state-store.ts";
 import { decodeRecord, encodeRecord, RECORD_PREFIX, recordKey } from "./codec.ts";
+import { type KnownRequest, RequestLog } from "./request-log.ts";
 
 interface Held {
   readonly vm: MicroVM;
@@ -23,7 +24,15 @@ export interface BadRecord {
   readonly error: unknown;
 }
 
+/** The request that makes a microVM, where its client chose an id for it. */
+export interface KeptRequest {
+  /** Of the request log */
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
 export class Repository {
+  readonly requests: RequestLog;
   readonly #store: StateStore;
   readonly #clock: Clock;
   readonly #held = new Map<Uid, Held>();
@@ -33,7 +42,8 @@ export class Repository {
   /** On their way to the store, so that two creates in one tick cannot both find a name or a quota free */
   readonly #claimed = new Set<MicroVM>();
 
-  private constructor(store: StateStore, clock: Clock) {
+  private constructor(store: StateStore, clock: Clock, requests: RequestLog) {
+    this.requests = requests;
     this.#store = store;
     this.#clock = clock;
   }
@@ -43,7 +53,7 @@ export class Repository {
     store: StateStore,
     clock: Clock,
   ): Promise<{ readonly repository: Repository; readonly bad: readonly BadRecord[] }> {
-    const repository = new Repository(store, clock);
+    const repository = new Repository(store, clock, await RequestLog.open(store, clock));
     const bad: BadRecord[] = [];
     for (const { key, value, revision } of await store.list(RECORD_PREFIX)) {
       try {
@@ -89,12 +99,23 @@ export class Repository {
     yield* this.all();
   }
 
-  /** Claims its place at once; durable when it resolves. */
-  async add(vm: MicroVM): Promise<void> {
+  /** Claims its place at once; durable when it resolves, with the request that made it, or neither. */
+  async add(vm: MicroVM, request?: KeptRequest): Promise<void> {
     this.#claimed.add(vm);
     try {
       const key = recordKey(vm.uid);
-      const revision = await this.#store.commit({ expect: { [key]: 0 }, put: { [key]: encodeRecord(vm) } });
+      const known: KnownRequest = {
+        uid: vm.uid,
+        fingerprint: request?.fingerprint ?? "",
+        at: this.#clock.now(),
+      };
+      const also = request === undefined ? undefined : this.requests.keeping(request.key, known);
+      const revision = await this.#store.commit({
+        expect: { [key]: 0, ...also?.expect },
+        put: { [key]: encodeRecord(vm), ...also?.put },
+        ...(also !== undefined && { delete: also.delete }),
+      });
+      if (request !== undefined) this.requests.kept(request.key, known, revision);
       this.#held.set(vm.uid, { vm, revision });
       this.#announce(vm.uid, vm);
     } finally {

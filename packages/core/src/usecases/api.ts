@@ -8,7 +8,7 @@ import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
 import type { Image } from "../domain/image.ts";
-import type { MicroVM } from "../domain/microvm.ts";
+import type { MicroVM, MicroVMState } from "../domain/microvm.ts";
 import type { PullProgress } from "../ports/image-store.ts";
 import type { ByteStream } from "../ports/provider.ts";
 
@@ -29,6 +29,8 @@ export interface ListFilter {
   readonly namespace: string;
   readonly name: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Absent or empty = all */
+  readonly states?: readonly MicroVMState[];
 }
 
 export interface MicroVMUseCases {
@@ -44,7 +46,7 @@ export interface MicroVMUseCases {
    * @throws FlintlockError `failed_precondition` – it is being deleted
    */
   setLabels(uid: string, labels: Readonly<Record<string, string>>): Promise<MicroVM>;
-  /** Sorted by creation. */
+  /** Sorted by creation; `pageOf` makes pages of it. */
   list(filter: ListFilter): Promise<readonly MicroVM[]>;
   /** Marks for deletion; durable when it resolves. Repeating it is success while the record exists. */
   delete(target: Target): Promise<void>;
@@ -122,6 +124,8 @@ export interface HostInfo {
   readonly providers: readonly string[];
   readonly defaultProvider: string;
   readonly accelerator: string;
+  /** The most that a microVM of this host may have, `MiB` */
+  readonly maxMemoryMib: number;
   /** Since the daemon started, in milliseconds */
   readonly uptimeMs: number;
 }

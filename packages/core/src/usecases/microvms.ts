@@ -124,6 +124,15 @@ const parseUid = (text: string): Uid => {
   throw notFound(`microvm ${JSON.stringify(text.slice(0, 80))}`);
 };
 
+const matches = (filter: ListFilter): ((vm: MicroVM) => boolean) => {
+  const { namespace, name, states = [] } = filter;
+  const labels = Object.entries(filter.labels);
+  return (vm) =>
+    (namespace === "" || vm.namespace === namespace) &&
+    (name === undefined || name === "" || vm.id === name) &&
+    (states.length === 0 || states.includes(vm.status.state)) &&
+    labels.every(([key, value]) => Object.hasOwn(vm.spec.labels, key) && vm.spec.labels[key] === value);
+};
 /** COMPAT: upstream's rules for its exec and SSH services, and its words. */
 const withAgent = (vm: MicroVM): MicroVM => {
   if (!vm.spec.allowGuestAgent) {
@@ -139,13 +148,6 @@ const withAgent = (vm: MicroVM): MicroVM => {
 
 const notReady = (vm: MicroVM): FlintlockError =>
   new FlintlockError("failed_precondition", `microvm is not ready (state: ${vm.status.state})`);
-
-const matches =
-  (filter: ListFilter) =>
-  (vm: MicroVM): boolean =>
-    (filter.namespace === "" || vm.namespace === filter.namespace) &&
-    (filter.name === undefined || filter.name === "" || vm.id === filter.name) &&
-    Object.entries(filter.labels).every(([key, value]) => vm.spec.labels[key] === value);
 
 /** ULIDs sort by creation. */
 const sorted = (vms: MicroVM[]): readonly MicroVM[] => vms.sort((a, b) => (a.uid < b.uid ? -1 : 1));

@@ -8,4 +8,8 @@ export class SeqIds implements IdSource {
     this.#last++;
     return `01HF${String(this.#last).padStart(22, "0")}` as Uid;
   }
+
+  fingerprint(text: string): string {
+    return text;
+  }
 }

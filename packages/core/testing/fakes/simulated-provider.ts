@@ -1,6 +1,7 @@
 import type {
   AgentSocket,
   ByteStream,
+  Capability,
   Clock,
   GuestExit,
   Machine,
@@ -32,22 +33,25 @@ type Simulated =
  * and that of others; it passes the provider contract.
  */
 export class SimulatedProvider implements Provider {
-  readonly traits: ProviderTraits = {
-    name: "simulated",
-    capabilities: new Set(["user-network", "macvtap"] as const),
-    diskFormats: ["raw"],
-    maxVcpu: 64,
-  };
+  readonly traits: ProviderTraits;
   readonly script: Script = { startMs: 0, bootMs: 0, stopMs: 0, startErrors: [], bootErrors: [] };
   /** Every call that had an effect, for assertions such as "started once" */
   readonly calls: string[] = [];
+  /** Sees each machine that is started */
+  onStart: (machine: Machine) => void = () => undefined;
   readonly #clock: Clock;
   readonly #machines = new Map<Uid, Simulated>();
   readonly #exits = new Map<Uid, Set<() => void>>();
   readonly #sockets = new Set<Uid>();
   #nextPid = 1000;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, capabilities: readonly Capability[] = ["user-network", "macvtap"]) {
+    this.traits = {
+      name: "simulated",
+      capabilities: new Set(capabilities),
+      diskFormats: ["raw"],
+      maxVcpu: 64,
+    };
     this.#clock = clock;
   }
 
@@ -69,6 +73,7 @@ export class SimulatedProvider implements Provider {
     if (error !== undefined) throw error;
     if (this.script.startMs > 0) await this.#clock.sleep(this.script.startMs, signal);
     this.calls.push(`start ${machine.uid}`);
+    this.onStart(machine);
     this.#machines.set(machine.uid, { state: "booting", pid: this.#nextPid++ });
   }
 

@@ -1,4 +1,5 @@
 import {
+  type Capability,
   type CreateInput,
   type ExtensionInput,
   type GuestSessions,
@@ -15,6 +16,7 @@ import {
   silentLog,
   type Uid,
 } from "@flintlock/core";
+import { FakeSeeds, fakeCloudInit } from "./fake-cloud-init.ts";
 import { FakeHost, FakeImages } from "./fake-host.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
@@ -35,10 +37,16 @@ export class World {
   readonly store: StateStore = new MemoryStore();
   readonly host = new FakeHost();
   readonly images = new FakeImages();
-  readonly provider = new SimulatedProvider(this.clock);
+  readonly seeds = new FakeSeeds();
+  readonly provider: SimulatedProvider;
   readonly ids = new SeqIds();
   /** To be set before a daemon starts */
   quotas: Quotas = noQuotas;
+
+  /** `capabilities`: the provider's, where they are not its usual ones. */
+  constructor(capabilities?: readonly Capability[]) {
+    this.provider = new SimulatedProvider(this.clock, capabilities);
+  }
 
   /** A daemon starts on this host. Close its reconciler before the next one. */
   async daemon() {
@@ -50,6 +58,8 @@ export class World {
       volumes: this.host,
       directories: this.host,
       network: this.host,
+      cloudInit: fakeCloudInit,
+      seeds: this.seeds,
       clock: this.clock,
       log: silentLog,
     };

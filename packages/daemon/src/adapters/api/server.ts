@@ -21,6 +21,7 @@ import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tl
 import { listenUnix } from "./listen/unix-socket.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import { documentPages } from "./openapi/pages.ts";
+import type { HostBounds } from "./openapi/rule-index.ts";
 import { alwaysReady, type Readiness } from "./readiness.ts";
 import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
@@ -48,6 +49,8 @@ export interface ApiOptions {
   /** What a caller may do, in this call */
   readonly useCases: (caller: Caller, info: CallInfo) => UseCases;
   readonly listeners: readonly ApiListener[];
+  /** What this host bounds, for the OpenAPI document; asked once */
+  readonly bounds?: () => Promise<HostBounds>;
   /** Around every call, in order */
   readonly interceptors?: readonly Interceptor[];
   /** Served by every listener that speaks HTTP */
@@ -93,7 +96,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const surfaces = {
     current: surfaceOf(api, {
       routes,
-      pages: [...(options.pages ?? []), ...documentPages(routes)],
+      pages: [...(options.pages ?? []), ...documentPages(routes, options.bounds)],
       readiness,
     }),
     legacy: legacySurface(readiness),

@@ -1,6 +1,6 @@
 /**
  * Per-VM disks in the VM's directory. A writable volume is a copy-on-write overlay (qcow2) or a sparse copy (raw)
- * of its base; a read-only one is the base itself.
+ * of its base; a read-only one is the base itself; one with a partition's UUID is a sparse copy with a partition table.
  *
  *     volume-<hash>.qcow2|raw   the disk, when it is the VM's own
  *     volume-<hash>.json        what it is; written last, so a volume without it is not complete
@@ -12,7 +12,15 @@ import { createHash } from "node:crypto";
 import { access, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { type BaseDisk, type Disk, type DiskFormat, FlintlockError, type VolumeStore } from "@flintlock/core";
+import {
+  type BaseDisk,
+  type Disk,
+  type DiskFormat,
+  FlintlockError,
+  type VolumeStore,
+  type VolumeWish,
+} from "@flintlock/core";
+import { MARGIN_BYTES, partitionTable } from "./partition-table.ts";
 
 const run = promisify(execFile);
 
@@ -33,18 +41,15 @@ interface Manifest extends Disk {
   readonly volumeId: string;
 }
 
-type Want = Parameters<VolumeStore["ensure"]>[3];
-
 export const createVolumeStore = ({ qemuImg = "qemu-img" }: VolumeStoreOptions = {}): VolumeStore => ({
   async ensure(directory, volumeId, base, want, signal) {
     signal.throwIfAborted();
     const stem = join(directory, `volume-${hashOf(volumeId)}`);
     const present = await readManifest(`${stem}.json`);
     if (present !== undefined && (await exists(present.path))) return kept(present, want);
-    const disk: Disk = want.isReadOnly
-      ? { path: base.path, format: "raw", isReadOnly: true }
-      : { path: `${stem}.${want.format}`, format: want.format, isReadOnly: false };
-    if (!want.isReadOnly) await makeDisk(base, disk, qemuImg, signal);
+    const disk = diskFor(stem, base, want);
+    if (disk.path !== base.path)
+      await makeDisk(base, disk, { qemuImg, partitionId: want.partitionId }, signal);
     await writeDurably(`${stem}.json`, { volumeId, ...disk } satisfies Manifest);
     return disk;
   },
@@ -60,28 +65,61 @@ export const createVolumeStore = ({ qemuImg = "qemu-img" }: VolumeStoreOptions =
   },
 });
 
+const diskFor = (stem: string, base: BaseDisk, want: VolumeWish): Disk => {
+  const { isReadOnly } = want;
+  if (want.partitionId !== undefined) return { path: `${stem}.raw`, format: "raw", isReadOnly };
+  if (isReadOnly) return { path: base.path, format: "raw", isReadOnly };
+  return { path: `${stem}.${want.format}`, format: want.format, isReadOnly };
+};
+
 /** What is there has the guest's data: it is kept as it is, or refused; never made anew. */
-const kept = ({ volumeId, path, format, isReadOnly }: Manifest, want: Want): Disk => {
+const kept = ({ volumeId, path, format, isReadOnly }: Manifest, want: VolumeWish): Disk => {
   if (isReadOnly === want.isReadOnly) return { path, format, isReadOnly };
   const is = isReadOnly ? "read-only" : "writable";
   throw new FlintlockError("failed_precondition", `volume ${volumeId} exists and is ${is}`);
 };
 
 /** Under a temporary name until it is complete and on disk. */
-const makeDisk = async (base: BaseDisk, disk: Disk, qemuImg: string, signal: AbortSignal): Promise<void> => {
+const makeDisk = async (
+  base: BaseDisk,
+  disk: Disk,
+  { qemuImg, partitionId }: { readonly qemuImg: string; readonly partitionId: string | undefined },
+  signal: AbortSignal,
+): Promise<void> => {
   const temporary = `${disk.path}.tmp`;
   await rm(temporary, { force: true });
   const make: Record<DiskFormat, () => Promise<void>> = {
     qcow2: () => tool(qemuImg, overlayArgs(base, temporary), OVERLAY_TIMEOUT_MS, signal),
     raw: () => tool("cp", copyArgs(base, temporary), COPY_TIMEOUT_MS, signal),
   };
-  await make[disk.format]();
+  if (partitionId === undefined) await make[disk.format]();
+  else await makePartition(base, temporary, { qemuImg, partitionId }, signal);
   {
     await using file = await open(temporary, "r+");
     await file.chmod(0o600);
     await file.sync();
   }
   await rename(temporary, disk.path);
+};
+
+/** The base as the one partition of a disk: QEMU's tool copies it to its place, holes and all. */
+const makePartition = async (
+  base: BaseDisk,
+  path: string,
+  { qemuImg, partitionId }: { readonly qemuImg: string; readonly partitionId: string },
+  signal: AbortSignal,
+): Promise<void> => {
+  const { sizeBytes, parts } = partitionTable(base.sizeBytes, partitionId);
+  {
+    await using file = await open(path, "wx", 0o600);
+    await file.truncate(sizeBytes);
+    for (const { bytes, offset } of parts) await file.write(bytes, 0, bytes.length, offset);
+  }
+  const place = `driver=raw,offset=${MARGIN_BYTES},size=${base.sizeBytes},file.driver=file`;
+  // In option lists a comma ends a value, and two are one.
+  const target = `${place},file.filename=${path.replaceAll(",", ",,")}`;
+  const args = ["convert", "-n", "-f", "raw", "--target-image-opts", "--", base.path, target];
+  await tool(qemuImg, args, COPY_TIMEOUT_MS, signal);
 };
 
 const overlayArgs = (base: BaseDisk, path: string): readonly string[] => [

@@ -129,6 +129,8 @@ export const CheckResponseSchema: GenMessage<CheckResponse> = /*@__PURE__*/
  */
 export const Host: GenService<{
   /**
+   * What this daemon is and has.
+   *
    * @generated from rpc flintlock.v1.Host.Info
    */
   info: {

@@ -336,6 +336,8 @@ export const PruneImagesResponseSchema: GenMessage<PruneImagesResponse> = /*@__P
  */
 export const Images: GenService<{
   /**
+   * Fetches an image, and tells how far it is.
+   *
    * @generated from rpc flintlock.v1.Images.Pull
    */
   pull: {
@@ -354,6 +356,8 @@ export const Images: GenService<{
     output: typeof PullResponseSchema;
   },
   /**
+   * All images on this host.
+   *
    * @generated from rpc flintlock.v1.Images.List
    */
   list: {
@@ -362,6 +366,8 @@ export const Images: GenService<{
     output: typeof ListImagesResponseSchema;
   },
   /**
+   * One image, as its manifest and configuration say.
+   *
    * @generated from rpc flintlock.v1.Images.Inspect
    */
   inspect: {
@@ -370,6 +376,8 @@ export const Images: GenService<{
     output: typeof ImageSchema;
   },
   /**
+   * Refused while a microVM uses it.
+   *
    * @generated from rpc flintlock.v1.Images.Remove
    */
   remove: {
@@ -378,6 +386,8 @@ export const Images: GenService<{
     output: typeof EmptySchema;
   },
   /**
+   * Removes what no microVM uses.
+   *
    * @generated from rpc flintlock.v1.Images.Prune
    */
   prune: {

@@ -999,6 +999,8 @@ export const MicroVMs: GenService<{
     output: typeof MicroVMSchema;
   },
   /**
+   * All that fit, by creation.
+   *
    * @generated from rpc flintlock.v1.MicroVMs.List
    */
   list: {
@@ -1007,6 +1009,8 @@ export const MicroVMs: GenService<{
     output: typeof ListResponseSchema;
   },
   /**
+   * Marks the microVM for deletion and returns at once.
+   *
    * @generated from rpc flintlock.v1.MicroVMs.Delete
    */
   delete: {

@@ -133,8 +133,9 @@ test("the cached encodings of lists are what protobuf-es writes and reads", () =
     const encoded = encodedMicroVMs(vms);
     expect(Buffer.from(encoded.binary()).equals(toBinary(wire.ListMicroVMsResponseSchema, plain))).toBe(true);
     expect(fromJsonString(wire.ListMicroVMsResponseSchema, encoded.json())).toEqual(plain);
-    const extended = create(ext.ListResponseSchema, { microvms: vms.map(wireExtended) });
-    const encodedList = encodedExtendedList(vms);
+    const nextPageToken = count === 0 ? "" : "01JD0000000000000000000001";
+    const extended = create(ext.ListResponseSchema, { microvms: vms.map(wireExtended), nextPageToken });
+    const encodedList = encodedExtendedList({ microvms: vms, nextToken: nextPageToken });
     expect(fromBinary(ext.ListResponseSchema, encodedList.binary())).toEqual(extended);
     expect(fromJsonString(ext.ListResponseSchema, encodedList.json())).toEqual(extended);
   }

@@ -19,6 +19,12 @@ export const createInputOf = (
   metadata: spec.metadata,
   provider: spec.provider ?? "",
   allowGuestAgent: spec.allowGuestAgent,
+  ...(spec.cpuConfig !== undefined && {
+    cpuConfig: {
+      featuresToEnable: spec.cpuConfig.featuresToEnable,
+      kvmCapabilitiesToDisable: spec.cpuConfig.kvmCapabilitiesToDisable,
+    },
+  }),
   extension,
 });
 

@@ -42,6 +42,10 @@ const wireSpec = (vm: MicroVM): types.MicroVMSpec => {
     uid: vm.uid,
     provider: spec.provider,
     allowGuestAgent: spec.allowGuestAgent,
+    cpuConfig: spec.cpuConfig && {
+      featuresToEnable: [...spec.cpuConfig.featuresToEnable],
+      kvmCapabilitiesToDisable: [...spec.cpuConfig.kvmCapabilitiesToDisable],
+    },
   });
 };
 

@@ -4,7 +4,7 @@
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { ext, types } from "@flintlock/api";
-import type { MicroVM } from "@flintlock/core";
+import type { MicroVM, Page } from "@flintlock/core";
 import { compileEncoder } from "../compiled-encoder.ts";
 import { Encoded, encodeField1 } from "../encoded.ts";
 import { toProtoJson } from "../proto-json.ts";
@@ -61,9 +61,17 @@ export const encodedExtended = (vm: MicroVM): Encoded =>
     () => extended.json(vm),
   );
 
-/** `{ microvms: [flintlock.v1.MicroVM…] }`. */
-export const encodedExtendedList = (vms: readonly MicroVM[]): Encoded =>
+/** `{ microvms: [flintlock.v1.MicroVM…], nextPageToken }`. */
+export const encodedExtendedList = ({ microvms, nextToken }: Page): Encoded =>
   new Encoded(
-    () => encodeField1(vms.map(extended.binary)),
-    () => `{"microvms":[${vms.map(extended.json).join(",")}]}`,
+    () => Buffer.concat([encodeField1(microvms.map(extended.binary)), encodeToken(nextToken)]),
+    () =>
+      `{"microvms":[${microvms.map(extended.json).join(",")}],"nextPageToken":${JSON.stringify(nextToken)}}`,
   );
+
+/** Field 2 of a list's response; a token is a uid, and its length one byte. */
+const encodeToken = (token: string): Uint8Array =>
+  token === "" ? new Uint8Array() : Buffer.from([FIELD_2, token.length, ...Buffer.from(token, "latin1")]);
+
+/** Tag of field 2, wire type "length delimited". */
+const FIELD_2 = 0x12;

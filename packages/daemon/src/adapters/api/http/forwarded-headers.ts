@@ -84,7 +84,11 @@ export const metadataOf = ({ headersDistinct, socket }: Arrived): RequestMetadat
   return metadata;
 };
 
+/** Ours: the id of a request that may be sent again (draft-ietf-httpapi-idempotency-key-header) */
+const IDEMPOTENCY_KEY = "idempotency-key";
+
 const metadataKey = (header: string): string | undefined => {
+  if (header === IDEMPOTENCY_KEY) return header;
   if (PERMANENT.has(header)) return `grpcgateway-${header}`;
   if (!header.startsWith(PREFIX)) return undefined;
   const key = header.slice(PREFIX.length);

@@ -9,19 +9,26 @@
  *     forwarded-headers.ts        headers to metadata and back
  *
  * Where it differs from grpc-gateway on purpose, it refuses more: what comes after the JSON of a body, `null` for one,
- * names that an enum lacks, text that is not UTF-8 (there an internal error), requests from another web site.
+ * names that an enum lacks, text that is not UTF-8 (there an internal error), requests from another web site. And the
+ * wrong method is 405, not 501.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { GatewayContext } from "./exchange.ts";
 import { isFormPost, overridingMethod } from "./form.ts";
 import { acceptsTrailers } from "./forwarded-headers.ts";
 import { createPageFinder, type Page } from "./pages.ts";
-import { BAD_REQUEST, closeAfter, METHOD_NOT_ALLOWED, NOT_FOUND, sendError } from "./responses.ts";
+import {
+  BAD_REQUEST,
+  closeAfter,
+  METHOD_NOT_ALLOWED,
+  METHOD_NOT_ALLOWED_STATUS,
+  NOT_FOUND,
+  sendError,
+} from "./responses.ts";
 import { createRouter, type Route, type Router, type Routing } from "./router.ts";
 import { serveCall } from "./serve-call.ts";
 import { servePage } from "./serve-page.ts";
 import { parseTarget } from "./target.ts";
-import { V1ALPHA1 } from "./v1alpha1-routes.ts";
 
 export type Gateway = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -57,27 +64,20 @@ export const createGateway = (
     if (routing.kind !== "found") {
       closeAfter(request, response);
       if (routing.kind === "not_found") sendError(response, NOT_FOUND);
-      else refuseMethod(request, response, routing.routes);
+      else refuseMethod(response, routing.routes);
       return;
     }
     handled(serveCall({ ...context, request, response, query, hasForm }, routing.matches));
   };
 };
 
-/**
- * COMPAT: grpc-gateway says UNIMPLEMENTED, 501. Paths that upstream lacks are answered as RFC 9110, 15.5.6 has it, and
- * so is TRACE everywhere, which no client of an API sends and which is not the server's fault.
- */
-const refuseMethod = (request: IncomingMessage, response: ServerResponse, routes: readonly Route[]): void => {
-  if (request.method !== "TRACE" && routes.some(({ service }) => service === V1ALPHA1)) {
-    sendError(response, METHOD_NOT_ALLOWED);
-    return;
-  }
+/** RFC 9110, 15.5.6. To grpc-gateway it is UNIMPLEMENTED and so 501, but nothing is wrong with the server. */
+const refuseMethod = (response: ServerResponse, routes: readonly Route[]): void => {
   // A path that ends in a verb is meant for it, whatever a variable would take
   const verbs = routes.filter(({ template }) => template.verb !== "");
   const allowed = (verbs.length > 0 ? verbs : routes).map(({ verb }) => verb);
   response.setHeader("Allow", [...new Set(allowed)].sort().join(", "));
-  sendError(response, METHOD_NOT_ALLOWED, 405);
+  sendError(response, METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED_STATUS);
 };
 
 /** `OPTIONS *` (RFC 9110, 9.3.7), which Go's server answers before any handler sees it. */

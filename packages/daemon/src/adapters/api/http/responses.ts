@@ -32,7 +32,7 @@ const HTTP_STATUS = {
 /** The code is one of ours, so the table has it. */
 export const httpStatusOf = ({ code }: Status): number => HTTP_STATUS[code as status] ?? 500;
 
-/** Routing errors, in grpc-gateway's words; the wrong method is 501 there, being UNIMPLEMENTED. */
+/** Routing errors, in grpc-gateway's words. */
 export const NOT_FOUND: Status = { code: status.NOT_FOUND, message: "Not Found", details: [] };
 export const METHOD_NOT_ALLOWED: Status = {
   code: status.UNIMPLEMENTED,
@@ -42,6 +42,7 @@ export const METHOD_NOT_ALLOWED: Status = {
 export const BAD_REQUEST: Status = { code: status.INVALID_ARGUMENT, message: "Bad Request", details: [] };
 
 export const PAYLOAD_TOO_LARGE = 413;
+export const METHOD_NOT_ALLOWED_STATUS = 405;
 
 export const FOREIGN_ORIGIN: Status = {
   code: status.PERMISSION_DENIED,

@@ -1,12 +1,12 @@
 /** All that the daemon serves as JSON over HTTP, as one OpenAPI 3.1 document: made of the routes that serve it. */
 import type { DescField, JsonObject } from "@bufbuild/protobuf";
-import { COMMENTS, types } from "@flintlock/api";
+import { COMMENTS, ext, types } from "@flintlock/api";
 import type { Route } from "../http/router.ts";
 import { V1ALPHA1 } from "../http/v1alpha1-routes.ts";
 import { ERROR_RESPONSES, ERROR_SCHEMAS, errorsOf, STREAM_ERROR_RESPONSES } from "./errors.ts";
 import { replySchema } from "./reply-schema.ts";
 import { isRequired, type RequestContext, requestFieldSchema, requestSchema } from "./request-schema.ts";
-import { createRuleIndex } from "./rule-index.ts";
+import { createRuleIndex, type HostBounds } from "./rule-index.ts";
 import type { Schemas } from "./schemas.ts";
 
 const DESCRIPTION = [
@@ -15,9 +15,9 @@ const DESCRIPTION = [
   'too. A stream is one JSON object a line: {"result": …} for each message, and {"error": …} if it fails.',
 ].join(" ");
 
-export const openapiOf = (routes: readonly Route[]): JsonObject => {
+export const openapiOf = (routes: readonly Route[], bounds: HostBounds | undefined): JsonObject => {
   const schemas: Schemas = new Map(Object.entries(ERROR_SCHEMAS));
-  const context: RequestContext = { rules: createRuleIndex(), schemas, place: "body" };
+  const context: RequestContext = { rules: createRuleIndex(bounds), schemas, place: "body" };
   const operations = new Map<string, Route[]>();
   for (const route of routes) {
     const key = `${route.verb.toLowerCase()} ${pathOf(route)}`;
@@ -73,10 +73,28 @@ const operationOf = (sharing: readonly Route[], context: RequestContext): JsonOb
       "200": {
         description: isStream ? "One line for each message." : "The answer.",
         content: { "application/json": isStream ? lineOf(route, context) : answerOf(sharing, context) },
+        ...linksOf(route),
       },
       ...errorsOf(route.verb, isStream),
     },
   };
+};
+
+/** What can be done with what was made. */
+const linksOf = ({ service, method }: Route): JsonObject => {
+  const followers = LINKS[`${service}.${method.desc.name}`];
+  if (followers === undefined) return {};
+  const links = Object.entries(followers).map(([operationId, parameter]) => [
+    operationId,
+    { operationId, parameters: { [parameter]: "$response.body#/microvm/spec/uid" } },
+  ]);
+  return { links: Object.fromEntries(links) };
+};
+
+/** By method: operations on the microVM in its answer, and the parameter that takes the uid. */
+const LINKS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  [`${V1ALPHA1}.CreateMicroVM`]: { MicroVM_GetMicroVM: "uid", MicroVM_DeleteMicroVM: "uid" },
+  [`${ext.MicroVMs.typeName}.Create`]: { MicroVMs_Get: "target", MicroVMs_Delete: "target" },
 };
 
 const answerOf = (sharing: readonly Route[], { schemas }: RequestContext): JsonObject => {

@@ -20,7 +20,14 @@ const REFERENCE = {
   note: "An image, such as docker.io/library/alpine:3.20.",
 } as const;
 
+const UID = { type: "string", isRequired: "always", minLength: 1, note: "A microVM's uid." } as const;
+
 export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
+  "microvm.services.api.v1alpha1.GetMicroVMRequest.uid": {
+    ...UID,
+    note: "A uid gets its microVM, anything else is a namespace whose microVMs are listed.",
+  },
+  "microvm.services.api.v1alpha1.DeleteMicroVMRequest.uid": UID,
   "microvm.services.api.v1alpha1.ListMicroVMsRequest.namespace": {
     type: "string",
     isRequired: "always",

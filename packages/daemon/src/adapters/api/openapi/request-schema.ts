@@ -11,7 +11,7 @@ import {
 } from "@bufbuild/protobuf";
 import { COMMENTS } from "@flintlock/api";
 import type { FieldRule } from "@flintlock/core";
-import { PATTERNS } from "./patterns.ts";
+import { GRAMMARS } from "./patterns.ts";
 import { boundsOf, noteOf, sizeOf, textSchema } from "./rule-schema.ts";
 import { described, refTo, type Schemas } from "./schemas.ts";
 
@@ -33,15 +33,36 @@ export const requestSchema = (desc: DescMessage, rules: Rules, schemas: Schemas)
         fields.map((field) => [field.jsonName, requestFieldSchema(field, { rules, schemas, place: "body" })]),
       ),
       ...(required.length === 0 ? {} : { required }),
-      ...ONE_SOURCE[desc.typeName],
+      ...ACROSS_FIELDS[desc.typeName],
     };
   });
 };
 
-/** Upstream made it two fields where a oneof was meant. */
-const ONE_SOURCE: Readonly<Record<string, JsonObject>> = {
+/** Rules of more than one field, as far as a schema can say them. */
+const ACROSS_FIELDS: Readonly<Record<string, JsonObject>> = {
+  // Upstream made it two fields where a oneof was meant
   "flintlock.types.VolumeSource": {
     oneOf: [{ required: ["containerSource"] }, { required: ["virtiofsSource"] }],
+  },
+  // Only an image can be the root
+  "flintlock.types.MicroVMSpec": {
+    not: {
+      required: ["rootVolume"],
+      properties: {
+        rootVolume: {
+          type: "object",
+          required: ["source"],
+          properties: { source: { type: "object", required: ["virtiofsSource"] } },
+        },
+      },
+    },
+  },
+  // Published ports need the user-mode network, which is there when no interface is asked for
+  "flintlock.v1.CreateRequest": {
+    anyOf: [
+      { properties: { ports: { maxItems: 0 } } },
+      { properties: { microvm: { properties: { interfaces: { maxItems: 0 } } } } },
+    ],
   },
 };
 
@@ -82,7 +103,7 @@ const nullable = (schema: JsonObject): JsonObject => {
 };
 
 const bareSchema = (field: DescField, rule: Partial<FieldRule>, context: RequestContext): JsonObject => {
-  const grammar = PATTERNS[keyOf(field)];
+  const grammar = GRAMMARS[keyOf(field)];
   switch (field.fieldKind) {
     case "list": {
       const items =
@@ -94,8 +115,18 @@ const bareSchema = (field: DescField, rule: Partial<FieldRule>, context: Request
     case "map":
       return {
         type: "object",
-        additionalProperties: textSchema(rule.value ?? {}, { mayBeEmpty: false }),
-        ...(rule.key === undefined ? {} : { propertyNames: textSchema(rule.key, { mayBeEmpty: false }) }),
+        additionalProperties: textSchema(rule.value ?? {}, {
+          grammar: GRAMMARS[`${keyOf(field)}#value`],
+          mayBeEmpty: false,
+        }),
+        ...(rule.key === undefined
+          ? {}
+          : {
+              propertyNames: textSchema(rule.key, {
+                grammar: GRAMMARS[`${keyOf(field)}#key`],
+                mayBeEmpty: false,
+              }),
+            }),
         ...sizeOf("map", rule),
       };
     default:
@@ -124,7 +155,7 @@ const valueSchema = (
         return { type: "string", enum: isOptional ? ["", ...rule.values] : [...rule.values] };
       }
       return textSchema(rule, {
-        grammar: PATTERNS[keyOf(field)],
+        grammar: GRAMMARS[keyOf(field)],
         mayBeEmpty: isOptional,
       });
     }

@@ -1,14 +1,17 @@
 /** The core's rules by the field of the message that they speak of. */
 import type { DescMessage } from "@bufbuild/protobuf";
 import { ext, types } from "@flintlock/api";
-import { type FieldRule, REQUEST_FIELD_RULES, SPEC_FIELD_RULES } from "@flintlock/core";
+import { type FieldRule, type HostInfo, REQUEST_FIELD_RULES, SPEC_FIELD_RULES } from "@flintlock/core";
 import { PARAMETER_RULES } from "./parameter-rules.ts";
+
+/** Where a host has bounds of its own. */
+export type HostBounds = Pick<HostInfo, "providers" | "maxMemoryMib">;
 
 /**
  * What is true of a field wherever its message stands: of a volume's id, what holds for the root and for the others. By
  * `package.Message.field`.
  */
-export const createRuleIndex = (): ReadonlyMap<string, FieldRule> => {
+export const createRuleIndex = (bounds: HostBounds | undefined): ReadonlyMap<string, FieldRule> => {
   const places = new Map<string, FieldRule[]>();
   const collect = (desc: DescMessage, prefix: string, table: Readonly<Record<string, FieldRule>>): void => {
     for (const field of desc.fields) {
@@ -21,7 +24,7 @@ export const createRuleIndex = (): ReadonlyMap<string, FieldRule> => {
       collect(field.message, field.fieldKind === "list" ? `${path}[].` : `${path}.`, table);
     }
   };
-  collect(types.MicroVMSpecSchema, "", SPEC_FIELD_RULES);
+  collect(types.MicroVMSpecSchema, "", bounds === undefined ? SPEC_FIELD_RULES : bounded(bounds));
   collect(ext.CreateRequestSchema, "", REQUEST_FIELD_RULES);
   return new Map([
     ...[...places].map(([key, rules]) => [key, common(rules)] as const),
@@ -42,5 +45,14 @@ const common = (rules: readonly FieldRule[]): FieldRule => {
     ...(byDefault !== undefined && rules.every((rule) => rule.default === byDefault)
       ? { default: byDefault }
       : {}),
+  };
+};
+
+const bounded = ({ providers, maxMemoryMib }: HostBounds): Readonly<Record<string, FieldRule>> => {
+  const { provider, memory_in_mb, ...rules } = SPEC_FIELD_RULES;
+  return {
+    ...rules,
+    ...(provider === undefined ? {} : { provider: { ...provider, values: ["auto", ...providers] } }),
+    ...(memory_in_mb === undefined ? {} : { memory_in_mb: { ...memory_in_mb, max: maxMemoryMib } }),
   };
 };

@@ -1,19 +1,21 @@
 /** One rule of the core as keywords of JSON Schema. */
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { FieldRule, TextRule } from "@flintlock/core";
+import { type Grammar, PRINTABLE } from "./patterns.ts";
 
 /** Text that fits. Where it may be left out, an empty one is as good. */
 export const textSchema = (
   { minLength = 0, maxLength, pattern }: Partial<TextRule>,
-  { grammar, mayBeEmpty }: { readonly grammar?: string | undefined; readonly mayBeEmpty: boolean },
+  { grammar, mayBeEmpty }: { readonly grammar: Grammar | undefined; readonly mayBeEmpty: boolean },
 ): JsonObject => {
-  const form = grammar ?? pattern?.source.replaceAll("\\0", "\\u0000");
+  const longest = grammar?.maxLength ?? maxLength;
+  const own = grammar?.pattern ?? pattern?.source.replaceAll("\\0", "\\u0000");
+  const form = own ?? (longest === undefined ? undefined : PRINTABLE);
   return {
     type: "string",
     ...(mayBeEmpty || minLength === 0 ? {} : { minLength }),
-    // A grammar's parts have bounds of their own
-    ...(maxLength === undefined || grammar !== undefined ? {} : { maxLength }),
-    ...(form === undefined ? {} : { pattern: mayBeEmpty ? `^$|${form}` : form }),
+    ...(longest === undefined ? {} : { maxLength: longest }),
+    ...(form === undefined ? {} : { pattern: mayBeEmpty && own !== undefined ? `^$|${form}` : form }),
   };
 };
 

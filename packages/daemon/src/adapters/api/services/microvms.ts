@@ -2,9 +2,11 @@
 import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { ext } from "@flintlock/api";
-import { invalidField, type LogOptions, notFound } from "@flintlock/core";
+import { invalidField, type LogOptions, notFound, pageOf } from "@flintlock/core";
 import { createInputOf, extensionInputOf } from "../convert/create-input.ts";
+import { extendedListRequest } from "../convert/list-request.ts";
 import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts";
+import { requestIdOf } from "../convert/request-id.ts";
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
@@ -14,15 +16,18 @@ import { conditionOf, refuseHopeless } from "./wait-condition.ts";
 
 export const microvmsService = (): BoundService =>
   bindService(ext.MicroVMs, {
-    create: async (request, { useCases: { microvms } }) => {
+    create: async (request, { metadata, useCases: { microvms } }) => {
       if (request.microvm === undefined) throw invalidField("microvm", "is required");
       const input = createInputOf(request.microvm, extensionInputOf(request));
-      return encodedExtended(await microvms.create(input));
+      const requestId = requestIdOf(request.requestId, metadata);
+      return encodedExtended(await microvms.create({ ...input, requestId }));
     },
     get: async (request, { useCases: { microvms } }) =>
       encodedExtended(await microvms.get(targetOf(request))),
-    list: async ({ namespace, labels }, { useCases: { microvms } }) =>
-      encodedExtendedList(await microvms.list({ namespace, name: undefined, labels })),
+    list: async (request, { useCases: { microvms } }) => {
+      const { filter, page } = extendedListRequest(request);
+      return encodedExtendedList(pageOf(await microvms.list(filter), page));
+    },
     delete: async (request, { useCases: { microvms } }) => {
       await microvms.delete(targetOf(request));
       return create(EmptySchema);

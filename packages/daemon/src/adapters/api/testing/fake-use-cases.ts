@@ -127,13 +127,14 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       records.set(uid, changed);
       return changed;
     },
-    list: async ({ namespace, name, labels }) => {
+    list: async ({ namespace, name, labels, states = [] }) => {
       check();
       const wanted = Object.entries(labels);
       return [...records.values()].filter(
         (vm) =>
           (namespace === "" || vm.namespace === namespace) &&
           (name === undefined || vm.id === name) &&
+          (states.length === 0 || states.includes(vm.status.state)) &&
           wanted.every(([key, value]) => vm.spec.labels[key] === value),
       );
     },
@@ -211,6 +212,7 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
         providers: ["qemu"],
         defaultProvider: "qemu",
         accelerator: "tcg",
+        maxMemoryMib: 32_768,
         uptimeMs: 61_500,
       }),
       check: async function* () {

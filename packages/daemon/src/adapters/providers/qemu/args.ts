@@ -92,13 +92,13 @@ export const qemuArgs = (
     ["-object", json({ "qom-type": "rng-random", id: "rng0", filename: "/dev/urandom" })],
     ["-device", json({ driver: driver("virtio-rng"), rng: "rng0" })],
     channelArgs(driver("virtio-serial")),
-    machine.disks.flatMap((disk, index) => diskArgs(disk, index, driver("virtio-blk"))),
+    disksOf(machine).flatMap((disk, index) => diskArgs(disk, index, driver("virtio-blk"))),
     networkArgs(machine, driver("virtio-net")),
   ].flat();
 };
 
 const boardFor = (machine: Machine, host: HostFacts): Board => {
-  const devices = OWN_DEVICES + machine.disks.length + machine.interfaces.length;
+  const devices = OWN_DEVICES + disksOf(machine).length + machine.interfaces.length;
   if (devices > PCI_SLOTS) {
     throw new FlintlockError(
       "unsupported",
@@ -109,10 +109,15 @@ const boardFor = (machine: Machine, host: HostFacts): Board => {
   return measuresTsc || devices > MMIO_SLOTS ? "q35" : "microvm";
 };
 
-const accelArgs = ({ memoryMib }: Machine, { accelerator }: HostFacts): readonly string[] => {
-  if (accelerator === "kvm") return ["-accel", "kvm", "-cpu", "host"];
+/** SAFETY: a feature's name has no comma and no '=' (`field-rules.ts`): it cannot be anything but a feature. */
+const accelArgs = (
+  { memoryMib, cpuFeatures = [] }: Machine,
+  { accelerator }: HostFacts,
+): readonly string[] => {
+  const cpu = (model: string): string => [model, ...cpuFeatures.map((name) => `+${name}`)].join(",");
+  if (accelerator === "kvm") return ["-accel", "kvm", "-cpu", cpu("host")];
   const cache = memoryMib >= LARGE_GUEST_MIB ? LARGE_CODE_CACHE_MIB : SMALL_CODE_CACHE_MIB;
-  return ["-accel", `tcg,tb-size=${cache}`, "-cpu", "max"];
+  return ["-accel", `tcg,tb-size=${cache}`, "-cpu", cpu("max")];
 };
 
 const appendedTo = (machine: Machine, board: Board, host: HostFacts): string => {
@@ -143,9 +148,12 @@ const neededParameters = (
   const knowsTsc = board === "microvm" && host.accelerator === "tcg" && host.tscKhz !== undefined;
   return {
     ...(knowsTsc && { tsc_early_khz: String(host.tscKhz), tsc: "reliable" }),
-    ...(root !== undefined && { root: "/dev/vda", [root.isReadOnly ? "ro" : "rw"]: "" }),
+    ...(root !== undefined && { root: rootOf(root), [root.isReadOnly ? "ro" : "rw"]: "" }),
   };
 };
+
+const rootOf = ({ partitionId }: MachineDisk): string =>
+  partitionId === undefined ? "/dev/vda" : `PARTUUID=${partitionId}`;
 
 /** COMPAT: lines written for Firecracker say `pci=off`, which is true of its machine; here it would hide the disks. */
 const withPci = (line: string): string => line.replaceAll(/(?<=^| )pci=off(?= |$)/g, "");
@@ -160,6 +168,12 @@ const channelArgs = (driver: string): readonly string[] => [
 
 const port = (nr: number, name: string): string =>
   json({ driver: "virtserialport", bus: "channels.0", nr, chardev: name, name: `dev.flintlock.${name}` });
+
+/** The seed comes last: the volumes keep their letters. */
+const disksOf = ({ disks, seed }: Machine): readonly MachineDisk[] =>
+  seed === undefined ? disks : [...disks, { ...seed, volumeId: SEED_SERIAL }];
+
+const SEED_SERIAL = "flintlock-cidata";
 
 const diskArgs = (disk: MachineDisk, index: number, driver: string): readonly string[] => {
   const node = `disk${index}`;

@@ -119,6 +119,7 @@ const runState = async (directory: string, signal: AbortSignal): Promise<unknown
   }
 };
 
+const NO_SUCH_FEATURE = /Property '[^']*-cpu\.([a-z0-9._-]+)' not found/;
 const FORWARD_FAILED = /Could not set up host forwarding rule '(tcp|udp):([\d.]+):(\d+)-/;
 
 /** The error that QEMU's last words stand for. */
@@ -131,6 +132,14 @@ const earlyDeath = async (words: string): Promise<FlintlockError> => {
       hint: "Publish on another host port, or end what uses this one.",
       detail: { port: Number(port) },
       cause,
+    });
+  }
+  const [, feature] = words.match(NO_SUCH_FEATURE) ?? [];
+  if (feature !== undefined) {
+    const field = "cpu_config.features_to_enable";
+    return new FlintlockError("unsupported", `${field}: QEMU knows no processor feature ${feature}`, {
+      detail: { field },
+      hint: "qemu-system-x86_64 -cpu help lists them",
     });
   }
   return new FlintlockError("provider_failed", "QEMU did not start", { hint: lastLine(words), cause });

@@ -47,7 +47,7 @@ import { hostTscKhz } from "./tsc.ts";
 
 const TRAITS: ProviderTraits = {
   name: "qemu",
-  capabilities: new Set(["user-network", "macvtap"]),
+  capabilities: new Set(["user-network", "macvtap", "cpu-features"]),
   diskFormats: ["qcow2", "raw"],
   maxVcpu: 64,
 };

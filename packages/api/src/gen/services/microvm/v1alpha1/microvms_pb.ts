@@ -275,6 +275,8 @@ export const MicroVM: GenService<{
     output: typeof EmptySchema;
   },
   /**
+   * The microVM with this uid.
+   *
    * @generated from rpc microvm.services.api.v1alpha1.MicroVM.GetMicroVM
    */
   getMicroVM: {
@@ -283,7 +285,7 @@ export const MicroVM: GenService<{
     output: typeof GetMicroVMResponseSchema;
   },
   /**
-   * An empty namespace lists all.
+   * All of a namespace, or of every one when it is empty.
    *
    * @generated from rpc microvm.services.api.v1alpha1.MicroVM.ListMicroVMs
    */

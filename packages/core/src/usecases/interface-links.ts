@@ -1,0 +1,58 @@
+/** Which link an interface of a spec gets. */
+import { FlintlockError } from "../domain/errors.ts";
+import type { NetworkInterface } from "../domain/microvm.ts";
+import type { NetworkManager } from "../ports/network-manager.ts";
+import type { Provider } from "../ports/provider.ts";
+
+/**
+ * An interface that no bridge or parent of this daemon serves gets the user-mode network, where the provider has one: a
+ * client of upstream always sends an interface, and a host without a network set up shall still run its VMs.
+ * COMPAT: the words of the refusals are upstream's.
+ */
+export const withLink = (
+  iface: NetworkInterface,
+  index: number,
+  network: NetworkManager,
+  provider: Provider | undefined,
+): NetworkInterface => {
+  if (iface.isForMetadata === true && iface.type === "tap") return withMetadataLink(iface, index, provider);
+  if (network.serves(iface)) return iface;
+  const field = `interfaces[${index}].${iface.address === undefined ? "type" : "address"}`;
+  if (iface.address === undefined && provider?.traits.capabilities.has("user-network") === true) {
+    return { ...iface, isUserMode: true };
+  }
+  const what = iface.type === "macvtap" ? "macvtap interfaces" : "attaching a TAP interface";
+  throw new FlintlockError(
+    "failed_precondition",
+    `${field}: a parent network device name is required for ${what}`,
+    {
+      detail: { field },
+      hint:
+        iface.type === "macvtap"
+          ? "start the daemon with --parent-iface, or leave out the address for the user-mode network"
+          : "start the daemon with --bridge-name, or leave out the address for the user-mode network",
+    },
+  );
+};
+
+/**
+ * Where there is no metadata service the interface is there, leads nowhere, and takes its place among the guest's: what
+ * it was to carry comes on a disk. It is never on a bridge, as all of them have one address.
+ */
+const withMetadataLink = (
+  iface: NetworkInterface,
+  index: number,
+  provider: Provider | undefined,
+): NetworkInterface => {
+  const capabilities = provider?.traits.capabilities;
+  if (capabilities?.has("metadata-service")) return iface;
+  if (capabilities?.has("user-network")) return { ...iface, isUserMode: true };
+  const field = `interfaces[${index}]`;
+  throw new FlintlockError(
+    "unsupported",
+    `${field}: metadata requests not supported by the microvm provider`,
+    {
+      detail: { field },
+    },
+  );
+};

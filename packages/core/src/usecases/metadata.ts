@@ -1,0 +1,58 @@
+/** What a provider's users find in a spec that they did not write: instance ids, network configuration, `eth0`. */
+import { invalidField } from "../domain/errors.ts";
+import type { MicroVMSpec, NetworkInterface } from "../domain/microvm.ts";
+import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
+import type { MacAddress, Uid } from "../domain/units.ts";
+import type { CloudInit } from "../ports/cloud-init.ts";
+import type { Provider } from "../ports/provider.ts";
+import { ethernetsOf, SEED_KEYS } from "../reconcile/seed.ts";
+
+/** COMPAT: v1alpha1's records always have `meta-data`; ours only what somebody gave cloud-init something for. */
+export const withCloudInit = (
+  spec: MicroVMSpec,
+  uid: Uid,
+  { cloudInit, isWire }: { readonly cloudInit: CloudInit; readonly isWire: boolean },
+): MicroVMSpec => {
+  const { metadata, kernel } = spec;
+  const isForCloudInit = isWire || SEED_KEYS.some((key) => metadata[key] !== undefined);
+  const network = kernel.addNetworkConfig ? cloudInit.networkConfig(ethernetsOf(uid, spec)) : "";
+  refuseTooLong(network);
+  if (!isForCloudInit) return spec;
+  return {
+    ...spec,
+    metadata: {
+      ...metadata,
+      "meta-data": cloudInit.withInstanceId(metadata["meta-data"], uid),
+      // COMPAT: the generated one replaces the caller's, as upstream does it.
+      ...(network !== "" && { "network-config": network }),
+    },
+  };
+};
+
+/** It goes on the kernel's command line, where there is little room. */
+const refuseTooLong = (network: string): void => {
+  const { maxTotal } = MICROVM_FIELDS["kernel.cmdline"];
+  if (network.length <= maxTotal) return;
+  throw invalidField(
+    "kernel.add_network_config",
+    `the configuration of these interfaces takes ${network.length} characters of the kernel's command line; at most ${maxTotal} are possible`,
+  );
+};
+
+/** The guest's way to the metadata service: upstream's numbers, which its images know. */
+const METADATA_INTERFACE: NetworkInterface = {
+  deviceId: "eth0",
+  type: "tap",
+  guestMac: "aa:ff:00:00:00:01" as MacAddress,
+  address: { address: "169.254.0.1/16", gateway: undefined, nameservers: [] },
+  bridge: undefined,
+  isForMetadata: true,
+  isUserMode: false,
+};
+
+/** `eth0` comes first where the provider has a metadata service and the caller has no `eth0`. */
+export const withMetadataInterface = (spec: MicroVMSpec, { traits }: Provider): MicroVMSpec => {
+  const hasOwn = spec.interfaces.some(({ deviceId }) => deviceId === METADATA_INTERFACE.deviceId);
+  if (hasOwn || !traits.capabilities.has("metadata-service")) return spec;
+  return { ...spec, interfaces: [METADATA_INTERFACE, ...spec.interfaces] };
+};

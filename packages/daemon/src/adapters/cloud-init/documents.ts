@@ -1,0 +1,104 @@
+/** cloud-init's YAML documents, read and added to without losing what else is in them. */
+import { type CloudInit, type Ethernet, FlintlockError, invalidField, type SeedMount } from "@flintlock/core";
+import { type Document, isMap, isScalar, parseDocument, stringify, YAMLMap } from "yaml";
+
+export const cloudInit: CloudInit = {
+  withInstanceId(metaData, uid) {
+    const field = "metadata[meta-data]";
+    const document = parseMapping(
+      decode(metaData ?? "", field),
+      field,
+      "unmarshalling exists instance metadata",
+    );
+    for (const { value } of itemsOf(document)) {
+      if (value === null || isScalar(value)) continue;
+      throw invalidField(field, "unmarshalling exists instance metadata: must be a flat map of texts");
+    }
+    const missing = INSTANCE_KEYS.filter((key) => (document.get(key) ?? "") === "");
+    if (missing.length === 0 && metaData !== undefined) return metaData;
+    for (const key of missing) document.set(key, uid);
+    return encode(textOf(document));
+  },
+
+  withMounts(vendorData, mounts) {
+    const field = "metadata[vendor-data]";
+    const text = vendorData === undefined ? HEADER : decode(vendorData, field);
+    if (!/^(?:## template: *jinja\s*\n\s*)?#cloud-config\s*(?:\n|$)/.test(text)) {
+      throw invalidField(
+        field,
+        "cannot be added to: mount points need vendor-data that is #cloud-config, or none",
+      );
+    }
+    const document = parseMapping(text, field, "unmarshalling vendor-data");
+    const old = document.get("mounts");
+    const own = isYamlList(old) ? (old.toJSON() as unknown[]) : [];
+    document.set("mounts", document.createNode([...own, ...mounts.map(mountEntry)], { flow: true }));
+    if (!document.has("mount_default_fields")) {
+      document.set("mount_default_fields", document.createNode(DEFAULT_FIELDS, { flow: true }));
+    }
+    return encode(textOf(document));
+  },
+
+  networkConfig: (ethernets) =>
+    encode(
+      stringify({
+        version: 2,
+        ethernets: Object.fromEntries(ethernets.map((each) => [each.deviceId, ethernet(each)])),
+      }),
+    ),
+};
+
+/** COMPAT: upstream writes the first only, and cloud-init's NoCloud looks for the second. */
+const INSTANCE_KEYS = ["instance_id", "instance-id"] as const;
+const HEADER = "## template: jinja\n#cloud-config\n";
+/** Upstream's: mounted when it is there, checked after the root. */
+const DEFAULT_FIELDS = ["None", "None", "auto", "defaults,nofail", "0", "2"] as const;
+
+const mountEntry = ({ device, path, isReadOnly }: SeedMount): readonly string[] =>
+  isReadOnly ? [device, path, "auto", "ro,nofail", "0", "2"] : [device, path];
+
+/** By its MAC address, whatever the guest's kernel calls it. */
+const ethernet = ({ mac, address, gateway, nameservers }: Ethernet): object => {
+  const isStatic = address !== undefined;
+  return {
+    match: { macaddress: mac },
+    dhcp4: !isStatic,
+    dhcp6: !isStatic,
+    "dhcp-identifier": "mac",
+    ...(isStatic && { addresses: [address] }),
+    ...(gateway !== undefined && { [gateway.includes(":") ? "gateway6" : "gateway4"]: gateway }),
+    ...(nameservers.length > 0 && { nameservers: { addresses: nameservers } }),
+  };
+};
+
+/** A document whose root is a map; an empty one gets an empty map. */
+const parseMapping = (text: string, field: string, words: string): Document => {
+  const document: Document = parseDocument(text);
+  const [error] = document.errors;
+  if (error !== undefined) throw invalidField(field, `${words}: ${firstLine(error.message)}`);
+  if (document.contents === null) document.contents = new YAMLMap();
+  if (!isMap(document.contents)) throw invalidField(field, `${words}: must be a map`);
+  return document;
+};
+
+const itemsOf = ({ contents }: Document): readonly { readonly value: unknown }[] =>
+  isMap(contents) ? contents.items : [];
+
+const isYamlList = (node: unknown): node is { toJSON(): unknown } =>
+  typeof node === "object" && node !== null && "items" in node && !isMap(node);
+
+/** Lines stay as long as they are: a folded text is the same, but harder to read. */
+const textOf = (document: Document): string => document.toString({ lineWidth: 0 });
+
+/** The rules of a spec let only base64 in. @throws FlintlockError `invalid_spec` – not UTF-8 */
+const decode = (base64: string, field: string): string => {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(base64, "base64"));
+  } catch (cause) {
+    throw new FlintlockError("invalid_spec", `${field}: must be UTF-8 text`, { detail: { field }, cause });
+  }
+};
+
+const encode = (text: string): string => Buffer.from(text).toString("base64");
+
+const firstLine = (text: string): string => text.split("\n", 1)[0]?.slice(0, 200) ?? "";
