@@ -40,8 +40,9 @@ const create = async (id: string, allowGuestAgent: boolean): Promise<string> => 
   const spec = { id, namespace: "ns", vcpu: 1, memoryInMb: 128, kernel: KERNEL, rootVolume: ROOT };
   const { microvm } = await client.v1alpha1.createMicroVM({ microvm: { ...spec, allowGuestAgent } });
   const made = microvm?.spec?.uid ?? "";
-  const stateOf = async () => (await client.v1alpha1.getMicroVM({ uid: made })).microvm?.status?.state ?? -1;
-  await expect.poll(stateOf, { timeout: 120_000, interval: 200 }).toBe(CREATED);
+  for await (const vm of client.microvms.wait({ target: made, condition: "running" })) {
+    if (vm.microvm?.status?.state === CREATED) return made;
+  }
   return made;
 };
 
@@ -112,7 +113,7 @@ test("the SSH proxy carries bytes both ways to port 22, and says when nothing li
     code: status.UNAVAILABLE,
     details: expect.stringContaining("no SSH server in the guest"),
   });
-  const server = startExec(grpc, { uid, cmd: "nc", args: ["-lk", "-p", "22", "-e", "cat"] });
+  const server = startExec(grpc, { uid, cmd: "while :; do nc -l -p 22 -e /bin/cat; done", shell: true });
   server.call.on("error", () => undefined);
   server.call.resume();
   await expect.poll(async () => (await sh("netstat -tln")).stdout.toString(), SOON).toMatch(/:22 /);

@@ -68,6 +68,18 @@ const proxy = async (f: Fixture, sent: readonly sshProxy.SSHProxyRequest["payloa
   return await outcome;
 };
 
+/** What reflection lists, as it is on the wire. */
+const listed = (f: Fixture): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    const asIs = (bytes: Buffer): Buffer => bytes;
+    const call = f.grpc.makeBidiStreamRequest(path, asIs, asIs);
+    call.on("data", (bytes: Buffer) => resolve(bytes.toString("latin1")));
+    call.on("error", reject);
+    // `list_services: "*"`
+    call.end(Buffer.of(0x3a, 1, 0x2a));
+  });
+
 describe("the guest services, switched on", () => {
   let f: Fixture;
   beforeAll(async () => {
@@ -221,7 +233,10 @@ describe("the guest services, switched on", () => {
     expect(f.core.executed.at(-1)).toMatchObject({ cmd: "top", terminal: { rows: 24, columns: 80 } });
   });
 
-  test("ServerInfo says that they are on, and where", async () => {
+  test("reflection lists them, and ServerInfo says that they are on, and where", async () => {
+    const names = await listed(f);
+    expect(names).toContain("microvmexec.services.api.v1alpha1.MicroVMExec");
+    expect(names).toContain("microvmsshproxy.services.api.v1alpha1.MicroVMSSHProxy");
     const info = await unary(f.grpc, wire.MicroVM.method.serverInfo, {});
     const service = { enabled: true, address: f.api.addresses["grpc"] };
     expect(info).toMatchObject({ exec: service, sshProxy: service });
@@ -242,7 +257,9 @@ describe("the guest services, off as by default", () => {
   });
   afterAll(() => f[Symbol.asyncDispose]());
 
-  test("they are unimplemented, and ServerInfo says so", async () => {
+  test("they are unimplemented, not listed, and ServerInfo says so", async () => {
+    expect(await listed(f)).toContain("microvm.services.api.v1alpha1.MicroVM");
+    expect(await listed(f)).not.toMatch(/MicroVMExec|MicroVMSSHProxy/);
     expect((await exec(f, [start({})])).error?.code).toBe(status.UNIMPLEMENTED);
     expect((await proxy(f, [{ case: "uid", value: UID }])).error?.code).toBe(status.UNIMPLEMENTED);
     const info = await unary(f.grpc, wire.MicroVM.method.serverInfo, {});

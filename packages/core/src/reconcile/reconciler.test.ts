@@ -275,3 +275,33 @@ test("a VM of a provider that this daemon lacks is left alone", async () => {
   expect(second.repository.get(uid).status.state).toBe("created");
   expect(world.provider.running).toBe(1);
 });
+
+test("with allow_guest_agent the agent's socket is there for as long as the guest runs", async () => {
+  const world = new World();
+  const { microvms, repository, reconciler } = await world.daemon();
+  const { uid } = await microvms.create(wireInput({ allowGuestAgent: true, extension: extension() }));
+  await settle();
+  const path = `/nowhere/${uid}.sock`;
+  expect(repository.get(uid).status).toMatchObject({ state: "created", vsockPath: path });
+
+  // As after the death of a daemon: the file is gone, and this record is from before there were any.
+  await world.provider.agentSocket.close({ uid, directory: "" });
+  await repository.updateStatus(uid, { vsockPath: undefined });
+  reconciler.poke(uid);
+  await settle();
+  expect(repository.get(uid).status).toMatchObject({ state: "created", vsockPath: path });
+
+  world.provider.end(uid, 0);
+  await settle();
+  expect(repository.get(uid).status).toMatchObject({ state: "exited", vsockPath: undefined });
+  expect(await world.provider.agentSocket.observe({ uid, directory: "" })).toBe("absent");
+});
+
+test("without it there is none", async () => {
+  const world = new World();
+  const { microvms, repository } = await world.daemon();
+  const { uid } = await microvms.create(wireInput());
+  await settle();
+  expect(repository.get(uid).status.vsockPath).toBeUndefined();
+  expect(await world.provider.agentSocket.observe({ uid, directory: "" })).toBe("absent");
+});
