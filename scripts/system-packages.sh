@@ -40,6 +40,7 @@ umoci: unpacks images, to compare
 uidmap: user namespaces without root
 dnsmasq-base: a DHCP server
 cpio: reads the initrd that we write
+openssl: makes certificates
 chromium: opens the page at /docs
 python3-venv: a place for the API tester, which pip fetches
 "

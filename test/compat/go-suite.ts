@@ -9,13 +9,23 @@ export interface GoSuite extends AsyncDisposable {
   run(tests: readonly string[], env: Readonly<Record<string, string>>): Promise<Result>;
 }
 
+const SOURCE = join(ROOT, "test/compat/go");
+
+/** No checkout or workspace but what is here. */
+const GO_ENV = { GOWORK: "off", GOFLAGS: "-mod=mod" };
+
 /** The reason why it cannot be built here, printed, or undefined. */
 export const missingGo = async (): Promise<string | undefined> => {
-  const found = await runProgram("go", ["version"]).catch(() => undefined);
-  if (found?.code === 0) return undefined;
-  const reason = "go is not installed";
-  console.warn(`SKIPPED: ${reason}`);
+  const reason = await whyNot();
+  if (reason !== undefined) console.warn(`SKIPPED: ${reason}`);
   return reason;
+};
+
+const whyNot = async (): Promise<string | undefined> => {
+  const found = await runProgram("go", ["version"]).catch(() => undefined);
+  if (found?.code !== 0) return "go is not installed";
+  const modules = await runProgram("go", ["mod", "download"], { cwd: SOURCE, env: GO_ENV });
+  return modules.code === 0 ? undefined : `go cannot get its modules: ${modules.stderr.trim().slice(-300)}`;
 };
 
 /** Modules and what is compiled stay in Go's own caches: the second build takes seconds. */
@@ -23,7 +33,7 @@ export const buildGoSuite = async (): Promise<GoSuite> => {
   const directory = await mkdtemp(join(tmpdir(), "flintlock-go-"));
   const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
   try {
-    await cp(join(ROOT, "test/compat/go"), directory, { recursive: true });
+    await cp(SOURCE, directory, { recursive: true });
     const protos = ["types", "services"].flatMap((part) => ["--path", join(ROOT, "proto", part)]);
     const buf = join(ROOT, "node_modules/.bin/buf");
     await succeeds(buf, ["generate", join(ROOT, "proto"), ...protos], directory);
@@ -41,9 +51,6 @@ export const buildGoSuite = async (): Promise<GoSuite> => {
     [Symbol.asyncDispose]: remove,
   };
 };
-
-/** No checkout, workspace or toolchain but what is here. */
-const GO_ENV = { GOWORK: "off", GOFLAGS: "-mod=mod" };
 
 const succeeds = async (file: string, args: readonly string[], cwd: string): Promise<void> => {
   const { code, stdout, stderr } = await runProgram(file, args, { cwd, env: GO_ENV });

@@ -14,9 +14,11 @@ import {
 } from "@flintlock/core";
 import { openAccessSource } from "./adapters/api/auth/access-source.ts";
 import { type Authenticator, createAuthenticator } from "./adapters/api/auth/authenticator.ts";
+import { readCredentialsFile } from "./adapters/api/auth/credentials-file.ts";
 import { limitCallers, limitFailures } from "./adapters/api/auth/rate-limits.ts";
 import type { CallInfo, Interceptor } from "./adapters/api/interceptor.ts";
 import { DEFAULT_LIMITS } from "./adapters/api/limits.ts";
+import { readCertificates } from "./adapters/api/listen/certificate-files.ts";
 import { type AuditEntry, auditInLog, openAuditFile } from "./adapters/audit/audit-log.ts";
 import type { Config } from "./config/config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";
@@ -31,6 +33,12 @@ export interface Access {
   /** Reads the credentials again, and opens the audit log anew; never rejects. */
   reload(): Promise<void>;
 }
+
+/** @throws FlintlockError `invalid_spec` – a file that the configuration names cannot be used */
+export const checkAccessFiles = async ({ authFile, tls }: AccessConfig): Promise<void> => {
+  if (authFile !== undefined) await readCredentialsFile(authFile);
+  if (tls !== undefined) await readCertificates(tls, new Date());
+};
 
 export type AccessConfig = Pick<
   Config,

@@ -22,6 +22,8 @@ export interface MicroVM {
   readonly deletedAt: UnixMs | undefined;
   /** Counts stored changes, 1 after create; the optimistic lock */
   readonly version: number;
+  /** W3C trace context of the create that asked for it, until the guest is ready or the VM failed; often absent */
+  readonly traceparent?: string | undefined;
 }
 
 export interface MicroVMSpec {
@@ -67,7 +69,7 @@ export interface Kernel extends BootFile {
   readonly cmdline: Readonly<Record<string, string>>;
   /**
    * The whole command line to the letter, in place of the provider's defaults; `cmdline` is then what is read in it.
-   * Absent = the defaults and `cmdline` (ADR 0009)
+   * Absent = the defaults and `cmdline` (ADR 0010)
    */
   readonly wholeCmdline?: string | undefined;
   readonly addNetworkConfig: boolean;

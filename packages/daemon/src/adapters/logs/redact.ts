@@ -10,8 +10,8 @@ const SECRET_KEY =
   /authorization|token|passw(or)?d|secret|cookie|credential|api[-_]?key|private[-_]?key|user[-_]?data/i;
 /** Of these the keys are told, the values are not. */
 const SECRET_VALUES_KEY = /^(metadata|meta[-_]?data|env|environment|headers)$/i;
-/** `Basic dXNlcg==`, `Bearer eyJ…` */
-const CREDENTIALS = /\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{4,}/gi;
+/** `Basic dXNlcg==`, `Bearer eyJ…`; not the words "basic authentication" */
+const CREDENTIALS = /\b(Basic|Bearer)\s+(?!authentication\b)[A-Za-z0-9+/=._~-]{4,}/gi;
 /** `https://user:password@host` */
 const USER_INFO = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
 

@@ -40,11 +40,7 @@ export const openAccessSource = async (options: AccessSourceOptions): Promise<Ac
   const read = async (): Promise<CredentialsFile> => {
     const file = await readCredentialsFile(authFile);
     const { tokens, certificates } = file.rules;
-    log.info("credentials read", {
-      path: authFile,
-      tokens: tokens.length,
-      certificates: certificates.length,
-    });
+    log.info("credentials read", { path: authFile, callers: tokens.length + certificates.length });
     return file;
   };
   let file = await read();

@@ -45,6 +45,19 @@ test("what is as it was asked for is no change", async () => {
   expect((await update(rewritten)).version).toBe(3);
 });
 
+test("metadata that the daemon added is no change, and what was sent for it is", async () => {
+  const vm = sampleMicroVM();
+  const metadata = { ...vm.spec.metadata, "meta-data": "aTogMQo=", "network-config": "eA==" };
+  const { microvms } = fakeUseCases([{ ...vm, spec: { ...vm.spec, metadata } }]);
+  const send = (init: Parameters<typeof specOf>[0]) => updateMicroVM(microvms, specOf(init), ["metadata"]);
+  expect((await send({ metadata: vm.spec.metadata })).version).toBe(3);
+  expect((await send({ metadata })).version).toBe(3);
+  await expect(send({ metadata: { ...metadata, "meta-data": "aTogMgo=" } })).rejects.toThrow(
+    "metadata: cannot",
+  );
+  await expect(send({})).rejects.toThrow("metadata: cannot");
+});
+
 test("the mask decides: what is not in it may be anything", async () => {
   expect((await update({ vcpu: 64, labels: { a: "b" } }, ["labels"])).spec).toMatchObject({
     vcpu: 2,

@@ -27,7 +27,7 @@ export const updateMicroVM = async (
   const vm = await findNamed(microvms, wanted);
   const asked = comparableSpec(wanted);
   const named = paths.length > 0 ? parsedPaths(paths) : [...setFields(asked), LABELS];
-  const current = comparableSpec(legacySpec(vm));
+  const current = withoutInjected(comparableSpec(legacySpec(vm)), wanted);
   const changed = named.filter((path) => !isSameValue(valueAt(asked, path), valueAt(current, path)));
   const fixed = changed.filter((path) => path !== LABELS);
   if (fixed.length > 0) {
@@ -39,6 +39,17 @@ export const updateMicroVM = async (
   }
   return changed.length === 0 ? vm : await microvms.setLabels(vm.uid, wanted.labels);
 };
+
+/** Metadata keys that the daemon adds of itself are no difference to a request that lacks them. */
+const withoutInjected = (current: Comparable, { metadata }: legacyTypes.MicroVMSpec): Comparable => {
+  const kept = Object.entries(current["metadata"] ?? {}).filter(
+    ([key]) => !INJECTED.has(key) || Object.hasOwn(metadata, key),
+  );
+  const { metadata: _, ...rest } = current;
+  return kept.length === 0 ? rest : { ...rest, metadata: Object.fromEntries(kept) };
+};
+
+const INJECTED = new Set(["meta-data", "network-config"]);
 
 const parsedPaths = (paths: readonly string[]): readonly string[] => {
   if (paths.length > MAX_PATHS) throw invalidField("update_mask", `at most ${MAX_PATHS} paths are possible`);
