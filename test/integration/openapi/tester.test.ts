@@ -24,7 +24,7 @@ const install = async (): Promise<Workplace | undefined> => {
   try {
     await run("python3", ["-m", "venv", join(directory, "venv")], { timeout: 60_000 });
     const pip = ["install", "--quiet", "--disable-pip-version-check", TESTER];
-    await run(join(directory, "venv/bin/pip"), pip, { timeout: 180_000 });
+    await run(join(directory, "venv/bin/pip"), pip, { timeout: 300_000 });
     return { directory, tester: join(directory, "venv/bin/schemathesis") };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
@@ -54,7 +54,7 @@ describe.skipIf(workplace === undefined)(`the API tester (seed ${SEED})`, () => 
       ...["--max-examples", EXAMPLES, "--seed", SEED, "--generation-database", "none"],
     ];
     // It leaves files where it runs
-    const said = await run(workplace.tester, args, { cwd: workplace.directory, timeout: 170_000 }).then(
+    const said = await run(workplace.tester, args, { cwd: workplace.directory, timeout: 290_000 }).then(
       ({ stdout }) => ({ isFine: true, stdout }),
       (error: { readonly stdout?: string }) => ({ isFine: false, stdout: error.stdout ?? String(error) }),
     );

@@ -39,6 +39,20 @@ export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
   "flintlock.v1.GetRequest.namespace": NAMESPACE,
   "flintlock.v1.DeleteRequest.target": TARGET,
   "flintlock.v1.DeleteRequest.namespace": NAMESPACE,
+  "flintlock.v1.ListRequest.page_size": {
+    type: "uint32",
+    min: 1,
+    max: 1000,
+    default: "all on one page",
+    note: "How many microVMs a page has.",
+  },
+  "flintlock.v1.ListRequest.page_token": {
+    type: "string",
+    maxLength: 26,
+    pattern: /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/,
+    default: "the first page",
+    note: "The nextPageToken of the page before.",
+  },
   "flintlock.v1.WaitRequest.target": TARGET,
   "flintlock.v1.WaitRequest.namespace": NAMESPACE,
   "flintlock.v1.WaitRequest.condition": {

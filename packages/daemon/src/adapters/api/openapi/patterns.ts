@@ -23,10 +23,12 @@ const PATH_PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
 /** A registry is told from the first part of a path by its dot. */
 const FIRST_PART = PATH_PART.replace("\\.|", "");
 const REGISTRY = `(?:localhost|${HOST_LABEL}(?:\\.${HOST_LABEL})+)(?::[1-9][0-9]{0,3})?`;
-/** Without the white space around it that is dropped. */
+/** White space and control characters, which are dropped. */
+const DROPPED = "[\\u0000-\\u0020\\u007f-\\u00a0]*";
 const REFERENCE = [
-  `^(?:(?:${REGISTRY}|${FIRST_PART})/${PATH_PART}(?:/${PATH_PART})*|${PATH_PART})`,
-  "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$",
+  `^${DROPPED}(?:(?:${REGISTRY}|${FIRST_PART})/${PATH_PART}(?:/${PATH_PART})*|${PATH_PART})`,
+  "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+  `${DROPPED}$`,
 ].join("");
 
 const CONTROL = "\\u0000-\\u0008\\u000b-\\u001f\\u007f";
@@ -41,10 +43,12 @@ export interface Grammar {
   readonly pattern: string;
   /** Instead of the rule's */
   readonly maxLength?: number;
+  /** What is as good as nothing; the empty text, if not given */
+  readonly empty?: string;
 }
 
 /** So long that the name stays below 256 characters also with `docker.io/library/` before it; few are a third of that. */
-const IMAGE: Grammar = { pattern: REFERENCE, maxLength: 237 };
+const IMAGE: Grammar = { pattern: REFERENCE, maxLength: 237, empty: `^${DROPPED}$` };
 
 /** By `package.Message.field`; of a map, with `#key` or `#value` behind it. */
 export const GRAMMARS: Readonly<Record<string, Grammar>> = {

@@ -42,7 +42,10 @@ export const requestSchema = (desc: DescMessage, rules: Rules, schemas: Schemas)
 const ACROSS_FIELDS: Readonly<Record<string, JsonObject>> = {
   // Upstream made it two fields where a oneof was meant
   "flintlock.types.VolumeSource": {
-    oneOf: [{ required: ["containerSource"] }, { required: ["virtiofsSource"] }],
+    not: {
+      required: ["containerSource", "virtiofsSource"],
+      properties: { containerSource: { type: "string" }, virtiofsSource: { type: "string" } },
+    },
   },
   // Only an image can be the root
   "flintlock.types.MicroVMSpec": {
@@ -52,7 +55,13 @@ const ACROSS_FIELDS: Readonly<Record<string, JsonObject>> = {
         rootVolume: {
           type: "object",
           required: ["source"],
-          properties: { source: { type: "object", required: ["virtiofsSource"] } },
+          properties: {
+            source: {
+              type: "object",
+              required: ["virtiofsSource"],
+              properties: { virtiofsSource: { type: "string" } },
+            },
+          },
         },
       },
     },
@@ -166,7 +175,9 @@ const valueSchema = (
 
 const enumSchema = ({ values }: DescEnum, place: Place): JsonObject => {
   const names = values.map(({ name }) => name);
-  if (place === "parameter") return { type: "string", enum: names };
+  // There is no filter for what is not said
+  if (place === "parameter")
+    return { type: "string", enum: names.filter((name) => !name.endsWith("_UNSPECIFIED")) };
   return { type: ["string", "integer"], enum: [...names, ...values.map(({ number }) => number)] };
 };
 

@@ -15,7 +15,9 @@ export const textSchema = (
     type: "string",
     ...(mayBeEmpty || minLength === 0 ? {} : { minLength }),
     ...(longest === undefined ? {} : { maxLength: longest }),
-    ...(form === undefined ? {} : { pattern: mayBeEmpty && own !== undefined ? `^$|${form}` : form }),
+    ...(form === undefined
+      ? {}
+      : { pattern: mayBeEmpty && own !== undefined ? `${grammar?.empty ?? "^$"}|${form}` : form }),
   };
 };
 

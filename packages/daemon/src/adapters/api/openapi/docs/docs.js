@@ -1,7 +1,7 @@
 /** The page: reads /openapi.json and shows it, an operation or schema a card. */
-import { el } from "/docs/dom.js";
-import { schemaTable, shortName, useSchemas } from "/docs/schema.js";
-import { operationForm } from "/docs/send.js";
+import { el } from "./dom.js";
+import { schemaTable, shortName, useSchemas } from "./schema.js";
+import { operationForm } from "./send.js";
 
 const [nav, main, find] = ["#nav", "#main", "#find"].map((id) => document.querySelector(id));
 

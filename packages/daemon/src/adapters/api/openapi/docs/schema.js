@@ -1,5 +1,5 @@
 /** Schemas in words, as tables, and as examples. */
-import { el } from "/docs/dom.js";
+import { el } from "./dom.js";
 
 let schemas = {};
 export const useSchemas = (all) => {

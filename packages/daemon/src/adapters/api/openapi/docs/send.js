@@ -1,6 +1,6 @@
 /** A form for one operation: what it takes, a button, and what came back. */
-import { el } from "/docs/dom.js";
-import { exampleOf, row, schemaTable } from "/docs/schema.js";
+import { el } from "./dom.js";
+import { exampleOf, row, schemaTable } from "./schema.js";
 
 const inputFor = ({ name, schema, required }) => {
   const attributes = { name, required, "aria-label": name };
