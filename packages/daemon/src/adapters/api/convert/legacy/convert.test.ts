@@ -108,6 +108,7 @@ describe("a request", () => {
       metadata: { "user-data": "I2Nsb3VkLWNvbmZpZwo=" },
       provider: "",
       allowGuestAgent: false,
+      keepsMetadata: true,
       needsUniqueName: true,
       extension: undefined,
     });
