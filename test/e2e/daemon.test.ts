@@ -186,6 +186,14 @@ describe("readiness", () => {
   });
 });
 
+test("the debug endpoint is on its own port, and only when asked for", async () => {
+  await using daemon = await startProcess({ args: ["--debug-endpoint", "localhost:0"] });
+  await daemon.says(SERVES);
+  const [, address] = /msg="debug endpoint: [^"]*" address="?([0-9.:]+)"?/.exec(daemon.stderr()) ?? [];
+  expect(await (await fetch(`http://${address}/debug/pprof/`)).text()).toContain("/debug/pprof/profile");
+  expect(await (await fetch(`http://${address}/healthz`)).status).toBe(404);
+});
+
 describe("configuration", () => {
   const row = (text: string, option: string): readonly string[] =>
     text

@@ -8,9 +8,14 @@ import { FlintlockError, type Log, toFlintlockError, type UseCases } from "@flin
 import { type Access, checkAccessFiles, openAccess } from "./access.ts";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
 import { healthPages } from "./adapters/api/http/health-pages.ts";
+import { parseTcpAddress } from "./adapters/api/listen/address.ts";
 import type { Readiness } from "./adapters/api/readiness.ts";
 import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
+import { openDebugServer } from "./adapters/debug/debug-server.ts";
 import { openLog } from "./adapters/logs/daemon-log.ts";
+import { addressee, forgetNotifyEnvironment } from "./adapters/systemd/notify-environment.ts";
+import { serviceManager } from "./adapters/systemd/service-manager.ts";
+import { CONTENT_TYPE as METRICS_TYPE } from "./adapters/telemetry/exposition.ts";
 import { assemble } from "./assemble.ts";
 import { checkText } from "./config/check.ts";
 import { parseCommandLine } from "./config/command-line.ts";
@@ -20,6 +25,7 @@ import { helpText } from "./config/help.ts";
 import { type LoadedConfig, loadConfig } from "./config/load-config.ts";
 import { lastWords } from "./last-words.ts";
 import { Lifetime } from "./lifetime.ts";
+import { type Observers, startObservers } from "./observers.ts";
 import {
   firstFailure,
   limitStop,
@@ -31,6 +37,7 @@ import {
 import { VERSION, versionText } from "./version.ts";
 
 const DRAIN_MS = 5_000;
+const SCRAPE_MS = 10_000;
 
 // A daemon lives long and shares its host: V8 should collect sooner rather than let the heap grow to four times its contents.
 setFlagsFromString("--optimize-for-size");
@@ -72,6 +79,8 @@ const serve = async (config: Config): Promise<void> => {
   process.umask(0o077);
   // Before anything is opened: a daemon that will not serve should not be seen to
   await checkAccessFiles(config);
+  const systemd = addressee(process.env, process.pid);
+  forgetNotifyEnvironment(process.env);
   const { log, reopen } = openLog({
     level: config.logLevel,
     format: config.logFormat,
@@ -82,34 +91,47 @@ const serve = async (config: Config): Promise<void> => {
   watchHangUp(reopen, log);
   watchBugs(log);
   sayNotices(config, log);
+  const observers = await startObservers(config, log, life);
   const access = await openAccess(config, log, life);
-  const useCases = await assemble({ config, quotas: access.quotas }, log, life);
-  const addresses = config.hasApi ? await openApi(config, { log, life, access, useCases }) : {};
+  const useCases = await assemble({ config, quotas: access.quotas, observers }, log, life);
+  const serving = { log, life, access, observers, useCases };
+  const addresses = config.hasApi ? await openApi(config, serving) : {};
+  if (config.debugEndpoint !== undefined) await openDebug(config.debugEndpoint, serving);
+  const manager = life.add("systemd", serviceManager(systemd, log), async (it) => it.close());
+  await manager.ready(statusLine(addresses));
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
   const ending = await life.ending;
   limitStop(log);
+  await manager.stopping();
   if (ending.kind === "failure") throw new PartFailure(ending.part, ending.error);
   log.info("stopping; microVMs keep running", { signal: ending.signal });
 };
+
+const statusLine = (addresses: ApiServer["addresses"]): string =>
+  `serves on ${Object.values(addresses).join(", ") || "no address"}`;
 
 interface Serving {
   readonly log: Log;
   readonly life: Lifetime;
   readonly access: Access;
+  readonly observers: Observers;
   readonly useCases: UseCases;
 }
 
 const openApi = async (
   config: Config,
-  { log, life, access, useCases }: Serving,
+  { log, life, access, observers, useCases }: Serving,
 ): Promise<ApiServer["addresses"]> => {
   const readiness: Readiness = () => life.readiness.report();
+  const limited = access.limited(useCases);
+  const { interceptors, pages, ...observed } = observers.api;
   const server = await serveApi({
-    useCases: access.limited(useCases),
+    useCases: (caller, info) => observers.traced(info, limited(caller, info)),
     bounds: () => useCases.host.info(),
     listeners: listenersOf(config, access),
-    interceptors: access.interceptors,
-    pages: healthPages(readiness),
+    ...observed,
+    interceptors: [...interceptors, ...access.interceptors],
+    pages: [...healthPages(readiness), ...pages],
     readiness,
     onFailed: (listener, error) => life.fail(`listener ${listener}`, error),
     hasExecApi: config.hasExecApi,
@@ -125,6 +147,27 @@ const openApi = async (
     return undefined;
   });
   return server.addresses;
+};
+
+const openDebug = async (endpoint: string, { log, life, observers, useCases }: Serving): Promise<void> => {
+  const { host = "127.0.0.1", port } = parseTcpAddress(endpoint);
+  const server = await openDebugServer({
+    host,
+    port,
+    pages: [
+      {
+        path: "/metrics",
+        serve: async () => ({
+          contentType: METRICS_TYPE,
+          body: await observers.metricsText(useCases, AbortSignal.timeout(SCRAPE_MS)),
+        }),
+      },
+    ],
+    onFailed: (error) => life.fail("debug endpoint", error),
+    log: log.child({ component: "debug" }),
+  });
+  life.add("debug endpoint", server, (it) => it.close());
+  log.warn("debug endpoint: nobody is asked who they are", { address: server.address });
 };
 
 const sayNotices = ({ configFile, notices }: Config, log: Log): void => {

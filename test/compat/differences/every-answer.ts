@@ -69,7 +69,7 @@ export const MICROVM: readonly Justified[] = [
   },
   {
     path: "body*spec.metadata.meta-data",
-    ours: ABSENT,
-    why: "Upstream adds instance_id to meta-data. Ours keeps metadata as it was given.",
+    ours: /^instance-id: <uid>\n$/m,
+    why: "Upstream adds instance_id to meta-data. Ours adds instance-id too, which is what cloud-init's NoCloud reads.",
   },
 ];

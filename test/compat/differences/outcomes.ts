@@ -32,11 +32,6 @@ const ONLY_OURS_ACCEPTS: readonly Justified[] = [
     "OK",
     "A gateway is an address. Upstream asks for a prefix and then drops it.",
   ),
-  outcome(
-    "grpc create: meta-data that is not YAML",
-    "OK",
-    "Ours adds nothing to meta-data, and so need not understand it.",
-  ),
   outcome("grpc create: gzip", "OK", "gRPC's own compression; upstream has it not linked in."),
 ];
 

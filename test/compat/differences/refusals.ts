@@ -26,6 +26,7 @@ const INVALID = {
   "grpc create: an empty address": "interfaces[0].address.address: ",
   "grpc create: a nameserver that is a name": "interfaces[0].address.nameservers[0]: ",
   "grpc create: meta-data that is not base64": "metadata[meta-data]: ",
+  "grpc create: meta-data that is not YAML": "metadata[meta-data]: unmarshalling exists instance metadata: ",
   "grpc create: provider unknown": "provider: ",
   "grpc create: an unknown field and little else": "validation failures found: kernel.image: ",
   "http create: wrapped as in gRPC": "validation failures found: kernel.image: ",

@@ -19,6 +19,8 @@ export interface CreateInput {
   /** Empty = the daemon's default */
   readonly provider: string;
   readonly allowGuestAgent: boolean;
+  /** Add nothing to metadata: the contract it came by did not */
+  readonly keepsMetadata?: boolean;
   /** Refuse a name that is in use; otherwise the daemon's setting says */
   readonly needsUniqueName?: boolean;
   readonly cpuConfig?: CpuConfigInput | undefined;
@@ -26,6 +28,8 @@ export interface CreateInput {
   readonly requestId?: string;
   /** Absent on the v1alpha1 contract */
   readonly extension: ExtensionInput | undefined;
+  /** W3C trace context of the request, when it is traced; put there by whoever traces, not by the API's handlers */
+  readonly traceparent?: string;
 }
 
 export interface CpuConfigInput {

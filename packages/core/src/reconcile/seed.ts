@@ -12,17 +12,24 @@ export const SEED_KEYS = ["meta-data", "user-data", "vendor-data", "network-conf
 /** cloud-init's NoCloud ignores a disk without these (sources/DataSourceNoCloud.py) */
 const NEEDED = { "meta-data": "", "user-data": "" } as const;
 
+export const hasSeedKey = (metadata: Readonly<Record<string, string>>): boolean =>
+  SEED_KEYS.some((key) => metadata[key] !== undefined);
+
 /** Files of the seed disk; undefined when there is nothing to tell. `mountsItself`: our init mounts the volumes. */
 export const seedFiles = (
   vm: MicroVM,
   cloudInit: CloudInit,
   mountsItself: boolean,
 ): Readonly<Record<string, string>> | undefined => {
-  const { metadata } = vm.spec;
+  const { metadata, kernel } = vm.spec;
   const files: Record<string, string> = {};
   for (const key of SEED_KEYS) {
     const text = metadata[key];
     if (text !== undefined) files[key] = text;
+  }
+  // COMPAT: the generated one replaces the caller's, as upstream's does.
+  if (kernel.addNetworkConfig && hasSeedKey(metadata)) {
+    files["network-config"] = cloudInit.networkConfig(ethernetsOf(vm.uid, vm.spec));
   }
   const mounts = mountsItself ? [] : seedMounts(vm.spec);
   if (mounts.length > 0) files["vendor-data"] = cloudInit.withMounts(metadata["vendor-data"], mounts);

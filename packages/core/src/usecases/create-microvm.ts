@@ -13,11 +13,12 @@ import { parseAll } from "../domain/violations.ts";
 import type { HostPorts } from "../ports/host-ports.ts";
 import type { IdSource } from "../ports/id-source.ts";
 import type { Ports } from "../reconcile/ports.ts";
+import { begin } from "../reconcile/tell.ts";
 import type { KeptRequest } from "../records/repository.ts";
 import { checkedProvider } from "./capabilities.ts";
 import { createOnce } from "./create-once.ts";
 import { withLink } from "./interface-links.ts";
-import { withCloudInit, withMetadataInterface } from "./metadata.ts";
+import { checkNetworkConfig, withInstanceId, withMetadataInterface } from "./metadata.ts";
 import { checkQuotas } from "./quota-check.ts";
 
 export interface CreateParts {
@@ -44,7 +45,7 @@ const accept = async (
   input: CreateInput,
   { creator, request }: { readonly creator: string; readonly request: KeptRequest | undefined },
 ): Promise<MicroVM> => {
-  const { repository, clock, network, cloudInit } = parts.ports;
+  const { repository, clock, network, cloudInit, telemetry } = parts.ports;
   const uid = parts.ids.uid();
   const { namespace, id, parsed } = parseAll({
     namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
@@ -56,7 +57,8 @@ const accept = async (
   const asked = { ...parsed, interfaces };
   const isWire = input.extension === undefined;
   const linked = withMetadataInterface(asked, checkedProvider(asked, provider));
-  const told = withCloudInit(linked, uid, { cloudInit, isWire });
+  checkNetworkConfig(linked, uid, cloudInit);
+  const told = input.keepsMetadata ? linked : withInstanceId(linked, uid, { cloudInit, isWire });
   const spec = { ...told, ports: await choosePorts(parsed.ports, parts.hostPorts) };
   // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
   const needsUniqueName = !isWire || input.needsUniqueName === true || parts.hasUniqueNames;
@@ -78,10 +80,13 @@ const accept = async (
     updatedAt: now,
     deletedAt: undefined,
     version: 1,
+    traceparent: input.traceparent,
   };
   // INVARIANT: nothing is awaited between the checks and `add`, which claims the place
   checkQuotas(repository.claimed(), vm, parts.quotas);
+  const storing = begin(vm, clock, telemetry);
   await repository.add(vm, request);
+  storing.end({ kind: "store" }, "ok");
   parts.poke(uid);
   return vm;
 };

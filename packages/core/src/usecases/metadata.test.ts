@@ -56,11 +56,12 @@ test("flintlock.v1 adds nothing for cloud-init unless cloud-init is given someth
   expect(told.seed).toEqual({ "meta-data": `+id:${told.uid}`, "user-data": "eA==" });
 });
 
-test("add_network_config puts it into metadata and on the command line, unless the caller's is there", async () => {
+test("add_network_config puts it on the seed and the command line, and leaves the record as it was asked", async () => {
   const interfaces = [tap("eth1"), tap("eth2")];
   const kernel = { ...KERNEL, addNetworkConfig: true };
   const own = await create({ interfaces, kernel, metadata: { "network-config": "eA==" } });
-  expect(own.vm.spec.metadata["network-config"]).toBe("network:eth1,eth2");
+  expect(own.vm.spec.metadata["network-config"]).toBe("eA==");
+  expect(own.seed?.["network-config"]).toBe("network:eth1,eth2");
   expect(own.machine?.cmdline).toEqual({ "network-config": "network:eth1,eth2" });
   const overridden = await create({
     interfaces,

@@ -5,28 +5,25 @@ import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import type { MacAddress, Uid } from "../domain/units.ts";
 import type { CloudInit } from "../ports/cloud-init.ts";
 import type { Provider } from "../ports/provider.ts";
-import { ethernetsOf, SEED_KEYS } from "../reconcile/seed.ts";
+import { ethernetsOf, hasSeedKey } from "../reconcile/seed.ts";
 
-/** COMPAT: v1alpha1's records always have `meta-data`; ours only what somebody gave cloud-init something for. */
-export const withCloudInit = (
+/** COMPAT: v1alpha1's records always have `meta-data`; ours only where somebody gave cloud-init something. */
+export const withInstanceId = (
   spec: MicroVMSpec,
   uid: Uid,
   { cloudInit, isWire }: { readonly cloudInit: CloudInit; readonly isWire: boolean },
 ): MicroVMSpec => {
-  const { metadata, kernel } = spec;
-  const isForCloudInit = isWire || SEED_KEYS.some((key) => metadata[key] !== undefined);
-  const network = kernel.addNetworkConfig ? cloudInit.networkConfig(ethernetsOf(uid, spec)) : "";
-  refuseTooLong(network);
-  if (!isForCloudInit) return spec;
+  const { metadata } = spec;
+  if (!isWire && !hasSeedKey(metadata)) return spec;
   return {
     ...spec,
-    metadata: {
-      ...metadata,
-      "meta-data": cloudInit.withInstanceId(metadata["meta-data"], uid),
-      // COMPAT: the generated one replaces the caller's, as upstream does it.
-      ...(network !== "" && { "network-config": network }),
-    },
+    metadata: { ...metadata, "meta-data": cloudInit.withInstanceId(metadata["meta-data"], uid) },
   };
+};
+
+/** @throws FlintlockError `invalid_spec` – the network's configuration is asked for and has no room where it goes */
+export const checkNetworkConfig = (spec: MicroVMSpec, uid: Uid, cloudInit: CloudInit): void => {
+  if (spec.kernel.addNetworkConfig) refuseTooLong(cloudInit.networkConfig(ethernetsOf(uid, spec)));
 };
 
 /** It goes on the kernel's command line, where there is little room. */

@@ -339,14 +339,13 @@ export const OPTIONS = {
     section: "observe",
     placeholder: "HOST:PORT",
     help: "metrics and profiles over plain HTTP, loopback only, nobody is asked who they are",
-    noEffect: "it is not there yet",
   },
   "otlp-endpoint": {
     kind: "text",
     section: "observe",
     placeholder: "URL",
     help: "OpenTelemetry collector that traces go to",
-    noEffect: "traces are not there yet",
+    env: ["OTEL_EXPORTER_OTLP_ENDPOINT"],
   },
 
   config: {
@@ -354,7 +353,7 @@ export const OPTIONS = {
     section: "file",
     placeholder: "PATH",
     help: "the configuration file, which must exist",
-    defaultText: "the first of those below",
+    defaultText: "the first of its places that exists",
   },
 } as const satisfies Readonly<Record<string, Option>>;
 

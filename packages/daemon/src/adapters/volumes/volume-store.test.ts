@@ -98,3 +98,23 @@ test("a missing directory has no volumes; a missing tool or base says so", async
   stop.abort(new Error("enough"));
   await expect(store.ensure(directory, "c", base, writable("raw"), stop.signal)).rejects.toThrow("enough");
 });
+
+test("a volume with a partition's UUID is a sparse disk with the base as its one partition", async () => {
+  const withComma = await mkdtemp(join(root, "a,b-"));
+  for (const isReadOnly of [false, true]) {
+    const id = isReadOnly ? "ro" : "rw";
+    const want = {
+      format: "qcow2",
+      isReadOnly,
+      partitionId: "01234567-89ab-cdef-0123-456789abcdef",
+    } as const;
+    const disk = await store.ensure(withComma, id, base, want, never);
+    expect(disk).toMatchObject({ format: "raw", isReadOnly });
+    const content = await readFile(disk.path);
+    expect(content.length).toBe(SIZE + 2 * 1024 * 1024);
+    expect(content.toString("latin1", 512, 520)).toBe("EFI PART");
+    expect(content.toString("latin1", 1024 * 1024, 1024 * 1024 + 8)).toBe("the base");
+    expect((await stat(disk.path)).blocks * 512).toBeLessThan(SIZE / 4);
+    expect(await store.ensure(withComma, id, base, want, never)).toEqual(disk);
+  }
+});

@@ -134,3 +134,20 @@ test("ports need a user-mode interface and an IPv4 address", () => {
 test("a kernel without ACPI is told of its devices on the command line, by QEMU itself", () => {
   expect(qemuArgs(machine, undefined, host, { hasAcpi: false })).toContain("microvm,acpi=off");
 });
+
+test("the seed is the last disk, a partition is found by its UUID, and features are added to the model", () => {
+  const [root, data] = machine.disks;
+  if (root === undefined || data === undefined) throw new Error("no disks");
+  const partitionId = "6a1ea9f4-1d8a-4b3c-9b1f-0123456789ab";
+  const seeded: Machine = {
+    ...machine,
+    disks: [{ ...root, partitionId }, data],
+    seed: { path: "/vm/seed.img", format: "raw", isReadOnly: true },
+    cpuFeatures: ["ssse3", "amx-tile"],
+  };
+  const text = lines(qemuArgs(seeded, "initrd.img", host, ACPI));
+  expect(text).toContain("-cpu max,+ssse3,+amx-tile\n");
+  expect(text).toContain(` root=PARTUUID=${partitionId} rw `);
+  expect(text.match(/"serial":"[^"]*"/g)?.at(-1)).toBe('"serial":"flintlock-cidata"');
+  expect(text).toMatch(/"node-name":"disk2","read-only":true/);
+});

@@ -20,6 +20,8 @@ export const legacyCreateInput = (
   metadata: spec.metadata,
   provider: "",
   allowGuestAgent: false,
+  // COMPAT: nothing was added to it then
+  keepsMetadata: true,
   // Names were the key there
   needsUniqueName: true,
   extension: undefined,
