@@ -77,10 +77,10 @@ const serve = async (config: Config): Promise<void> => {
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   // Everything we make is its owner's alone, whatever the shell we were started from says.
   process.umask(0o077);
-  const systemd = addressee(process.env, process.pid);
-  forgetNotifyEnvironment(process.env);
   // Before anything is opened: a daemon that will not serve should not be seen to
   await checkAccessFiles(config);
+  const systemd = addressee(process.env, process.pid);
+  forgetNotifyEnvironment(process.env);
   const { log, reopen } = openLog({
     level: config.logLevel,
     format: config.logFormat,
