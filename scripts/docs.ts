@@ -9,17 +9,19 @@ import { join } from "node:path";
 import { configurationPage } from "./docs/configuration-page.ts";
 import { errorsPage } from "./docs/errors-page.ts";
 import { fieldsPage } from "./docs/fields-page.ts";
+import { metricsPage } from "./docs/metrics-page.ts";
 
 const PAGES = {
   "fields.md": fieldsPage,
   "errors.md": errorsPage,
   "configuration.md": configurationPage,
+  "metrics.md": metricsPage,
 } as const;
 
 const onlyCheck = process.argv.includes("--check");
 for (const [name, page] of Object.entries(PAGES)) {
   const path = join(import.meta.dirname, "../docs", name);
-  const text = page();
+  const text = await page();
   if (!onlyCheck) writeFileSync(path, text);
   else if (readOrEmpty(path) !== text) {
     console.error(`docs/${name} is stale: run npm run docs`);

@@ -3,6 +3,7 @@ export * from "./fakes/fake-cloud-init.ts";
 export * from "./fakes/fake-host.ts";
 export * from "./fakes/manual-clock.ts";
 export * from "./fakes/memory-store.ts";
+export * from "./fakes/recorded-telemetry.ts";
 export * from "./fakes/seq-ids.ts";
 export * from "./fakes/simulated-provider.ts";
 export * from "./fakes/world.ts";

@@ -46,6 +46,7 @@ import { createVolumeStore } from "./adapters/volumes/volume-store.ts";
 import { BUNDLED_KERNEL, BUNDLED_ROOT, withBundledImages } from "./bundled-images.ts";
 import type { Config } from "./config/config.ts";
 import type { Lifetime } from "./lifetime.ts";
+import type { Observers } from "./observers.ts";
 import { BUILD_DATE, COMMIT, VERSION } from "./version.ts";
 
 /** Is never there: it is the reading that counts. */
@@ -64,7 +65,11 @@ interface Host {
 
 /** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
 export const assemble = async (
-  { config, quotas }: { readonly config: Config; readonly quotas: Quotas },
+  {
+    config,
+    quotas,
+    observers,
+  }: { readonly config: Config; readonly quotas: Quotas; readonly observers: Observers },
   log: Log,
   life: Lifetime,
 ): Promise<UseCases> => {
@@ -85,9 +90,12 @@ export const assemble = async (
   for (const { key, error } of bad)
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
-  const host = isSimulated ? simulatedHost() : await realHost(config, log, life);
-  const ports = { ...host, repository, cloudInit, clock: systemClock, log };
+  const found = isSimulated ? simulatedHost() : await realHost(config, log, life);
+  const host = { ...found, images: observers.images(found.images) };
+  const { telemetry } = observers;
+  const ports = { ...host, repository, cloudInit, clock: systemClock, log, telemetry };
   const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
+  if (reconciler !== undefined) observers.watch(() => reconciler.load());
   if (reconciler === undefined) {
     log.warn("nothing is reconciled: microVMs are recorded, and the host is left alone");
     life.readiness.add("reconciler", () => "disabled");

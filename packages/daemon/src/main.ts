@@ -9,11 +9,9 @@ import { type Access, openAccess } from "./access.ts";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
 import { readCredentialsFile } from "./adapters/api/auth/credentials-file.ts";
 import { healthPages } from "./adapters/api/http/health-pages.ts";
-import { parseTcpAddress } from "./adapters/api/listen/address.ts";
 import { readCertificates } from "./adapters/api/listen/certificate-files.ts";
 import type { Readiness } from "./adapters/api/readiness.ts";
 import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
-import { openDebugServer } from "./adapters/debug/debug-server.ts";
 import { openLog } from "./adapters/logs/daemon-log.ts";
 import { addressee, forgetNotifyEnvironment } from "./adapters/systemd/notify-environment.ts";
 import { serviceManager } from "./adapters/systemd/service-manager.ts";
@@ -24,8 +22,10 @@ import type { Config } from "./config/config.ts";
 import { configHost } from "./config/config-host.ts";
 import { helpText } from "./config/help.ts";
 import { type LoadedConfig, loadConfig } from "./config/load-config.ts";
+import { openDebug } from "./debugging.ts";
 import { lastWords } from "./last-words.ts";
 import { Lifetime } from "./lifetime.ts";
+import { type Observers, startObservers } from "./observers.ts";
 import {
   firstFailure,
   limitStop,
@@ -91,10 +91,14 @@ const serve = async (config: Config): Promise<void> => {
   watchHangUp(reopen, log);
   watchBugs(log);
   sayNotices(config, log);
+  const observers = await startObservers(config, log, life);
   const access = await openAccess(config, log, life);
-  const useCases = await assemble({ config, quotas: access.quotas }, log, life);
-  const addresses = config.hasApi ? await openApi(config, { log, life, access, useCases }) : {};
-  if (config.debugEndpoint !== undefined) await openDebug(config.debugEndpoint, { log, life });
+  const useCases = await assemble({ config, quotas: access.quotas, observers }, log, life);
+  const addresses = config.hasApi ? await openApi(config, { log, life, access, observers, useCases }) : {};
+  if (config.debugEndpoint !== undefined) {
+    const metrics = (signal: AbortSignal): Promise<string> => observers.metricsText(useCases, signal);
+    await openDebug(config.debugEndpoint, { log, life, metrics });
+  }
   const manager = life.add("systemd", serviceManager(systemd, log), async (it) => it.close());
   await manager.ready(statusLine(addresses));
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
@@ -112,20 +116,24 @@ interface Serving {
   readonly log: Log;
   readonly life: Lifetime;
   readonly access: Access;
+  readonly observers: Observers;
   readonly useCases: UseCases;
 }
 
 const openApi = async (
   config: Config,
-  { log, life, access, useCases }: Serving,
+  { log, life, access, observers, useCases }: Serving,
 ): Promise<ApiServer["addresses"]> => {
   const readiness: Readiness = () => life.readiness.report();
+  const limited = access.limited(useCases);
+  const { interceptors, pages, ...observed } = observers.api;
   const server = await serveApi({
-    useCases: access.limited(useCases),
+    useCases: (caller, info) => observers.traced(info, limited(caller, info)),
     bounds: () => useCases.host.info(),
     listeners: listenersOf(config, access),
-    interceptors: access.interceptors,
-    pages: healthPages(readiness),
+    ...observed,
+    interceptors: [...interceptors, ...access.interceptors],
+    pages: [...healthPages(readiness), ...pages],
     readiness,
     onFailed: (listener, error) => life.fail(`listener ${listener}`, error),
     hasExecApi: config.hasExecApi,
@@ -141,19 +149,6 @@ const openApi = async (
     return undefined;
   });
   return server.addresses;
-};
-
-const openDebug = async (endpoint: string, { log, life }: Pick<Serving, "log" | "life">): Promise<void> => {
-  const { host = "127.0.0.1", port } = parseTcpAddress(endpoint);
-  const server = await openDebugServer({
-    host,
-    port,
-    pages: [],
-    onFailed: (error) => life.fail("debug endpoint", error),
-    log: log.child({ component: "debug" }),
-  });
-  life.add("debug endpoint", server, (it) => it.close());
-  log.warn("debug endpoint: nobody is asked who they are", { address: server.address });
 };
 
 const sayNotices = ({ configFile, notices }: Config, log: Log): void => {

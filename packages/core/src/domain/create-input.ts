@@ -26,6 +26,8 @@ export interface CreateInput {
   readonly requestId?: string;
   /** Absent on the v1alpha1 contract */
   readonly extension: ExtensionInput | undefined;
+  /** W3C trace context of the request, when it is traced; put there by whoever traces, not by the API's handlers */
+  readonly traceparent?: string;
 }
 
 export interface CpuConfigInput {

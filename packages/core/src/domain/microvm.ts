@@ -22,6 +22,8 @@ export interface MicroVM {
   readonly deletedAt: UnixMs | undefined;
   /** Counts stored changes, 1 after create; the optimistic lock */
   readonly version: number;
+  /** W3C trace context of the create that asked for it, until the guest is ready or the VM failed; often absent */
+  readonly traceparent?: string | undefined;
 }
 
 export interface MicroVMSpec {

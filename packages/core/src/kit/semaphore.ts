@@ -1,10 +1,20 @@
 /** At most `limit` holders at a time; waiters are served in order. */
 export class Semaphore {
+  readonly #limit: number;
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
   constructor(limit: number) {
+    this.#limit = limit;
     this.#free = limit;
+  }
+
+  get held(): number {
+    return this.#limit - this.#free;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   /**

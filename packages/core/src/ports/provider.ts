@@ -90,6 +90,38 @@ export interface MachineRef {
   readonly directory: string;
 }
 
+/** A machine and the names that its numbers go by. */
+export interface MeteredMachine extends MachineRef {
+  /** Root first, in the order of `Machine.disks` */
+  readonly volumeIds: readonly string[];
+  readonly interfaces: readonly {
+    readonly deviceId: string;
+    /** Name of the host's end; undefined = the provider's user-mode network */
+    readonly hostDevice: string | undefined;
+  }[];
+}
+
+/**
+ * One number of a machine, such as `read_bytes` of `block_root`. COMPAT: groups and keys as Firecracker and Cloud
+ * Hypervisor name them (`net_eth1`, `_disk0`), for dashboards show `<group>_<key>`.
+ */
+export interface MachineMetric {
+  readonly group: string;
+  readonly key: string;
+  /** An integer */
+  readonly value: number;
+  /** A counter rises while the VMM lives; "untyped" where the VMM does not say */
+  readonly kind: "counter" | "gauge" | "untyped";
+  /** One sentence, without a full stop */
+  readonly help: string;
+}
+
+/** "vmm": only what the VMM's process takes of the host, without asking the VMM; "all" adds what the VMM counts. */
+export type MetricScope = "vmm" | "all";
+
+/** Group of what the VMM's process takes; every provider has its keys `cpu_milliseconds` and `resident_bytes` at least. */
+export const VMM_GROUP = "vmm_process";
+
 /** A byte stream to the guest. */
 export interface ByteStream extends AsyncDisposable {
   readonly bytes: AsyncIterable<Uint8Array>;
@@ -132,6 +164,15 @@ export interface Provider {
   /** Asks the guest, then TERM, then KILL; `graceMs` for the whole. Absent is success. */
   stop(ref: MachineRef, graceMs: number, signal: AbortSignal): Promise<void>;
   observe(ref: MachineRef): Promise<MachineState>;
+  /**
+   * The machine's numbers now; empty when it does not run. What comes from the VMM or the guest is parsed and bounded.
+   * @throws FlintlockError `unavailable`, `provider_failed` – the VMM does not say
+   */
+  metrics(
+    machine: MeteredMachine,
+    scope: MetricScope,
+    signal: AbortSignal,
+  ): Promise<readonly MachineMetric[]>;
   /** Resolves when the VMM process is gone. */
   exited(ref: MachineRef, signal: AbortSignal): Promise<void>;
   /** A stream to a guest port: 1024 is the agent's control port. @throws FlintlockError `unavailable` */

@@ -8,6 +8,7 @@ import type { Log } from "../ports/log.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
 import type { Provider } from "../ports/provider.ts";
 import type { SeedDisks } from "../ports/seed-disks.ts";
+import type { Telemetry } from "../ports/telemetry.ts";
 import type { VmDirectories } from "../ports/vm-directory.ts";
 import type { VolumeStore } from "../ports/volume-store.ts";
 import type { Repository } from "../records/repository.ts";
@@ -23,6 +24,7 @@ export interface Ports {
   readonly seeds: SeedDisks;
   readonly clock: Clock;
   readonly log: Log;
+  readonly telemetry: Telemetry;
 }
 
 /** @throws FlintlockError `unsupported` – the daemon was started without the VM's provider */

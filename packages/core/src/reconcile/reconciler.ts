@@ -12,14 +12,16 @@ import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
 import type { GuestExit, MicroVM, MicroVMStatus } from "../domain/microvm.ts";
 import type { Uid } from "../domain/units.ts";
 import { unixMs } from "../domain/units.ts";
+import type { Ending, ReconcileResult } from "../ports/telemetry.ts";
 import { observe } from "./observe.ts";
 import { plan } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
 import { DEFAULT_MAX_RETRY, STABLE_RUN_MS, verdict } from "./retry.ts";
-import type { StepLimits } from "./step-runner.ts";
+import type { StepLimits, StepLoad } from "./step-runner.ts";
 import { StepRunner } from "./step-runner.ts";
 import { createStepHandlers, type StatusChange } from "./steps.ts";
+import { begin, isFirst, spanOf } from "./tell.ts";
 
 /** More steps than any plan needs: a plan that never empties is a bug, and says so. */
 const STEP_BUDGET = 256;
@@ -34,6 +36,15 @@ export interface ReconcilerOptions {
   readonly deleteGraceMs: number;
   /** Failed attempts after which a VM is FAILED; upstream's 10 when absent */
   readonly maxRetry?: number;
+}
+
+/** What the reconciler has to do now. */
+export interface ReconcilerLoad {
+  /** MicroVMs whose loop runs */
+  readonly running: number;
+  /** MicroVMs that are looked at again later: after a back-off, or when their VMM ends */
+  readonly watched: number;
+  readonly steps: ReadonlyMap<string, StepLoad>;
 }
 
 interface Loop {
@@ -60,11 +71,7 @@ export class Reconciler {
   constructor(ports: Ports, options: ReconcilerOptions) {
     this.#ports = ports;
     this.#maxRetry = options.maxRetry ?? DEFAULT_MAX_RETRY;
-    this.#runner = new StepRunner(
-      createStepHandlers(ports, options.deleteGraceMs),
-      ports.clock,
-      options.limits,
-    );
+    this.#runner = new StepRunner(createStepHandlers(ports, options.deleteGraceMs), ports, options.limits);
   }
 
   /** No VM is looked after any more. */
@@ -100,6 +107,10 @@ export class Reconciler {
     }
   }
 
+  load(): ReconcilerLoad {
+    return { running: this.#loops.size, watched: this.#alarms.size, steps: this.#runner.load() };
+  }
+
   /** Stops all loops at their next step, which is cut off. VMs keep running. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -129,17 +140,25 @@ export class Reconciler {
   async #reconcile(uid: Uid, loop: Loop): Promise<void> {
     const vm = this.#ports.repository.find(uid);
     if (vm === undefined) return;
+    const round = begin(vm, this.#ports.clock, this.#ports.telemetry);
+    const result = await this.#round(vm, loop);
+    round.end({ kind: "reconcile", result }, "ok");
+  }
+
+  async #round(vm: MicroVM, loop: Loop): Promise<ReconcileResult> {
+    const { uid } = vm;
     if (!this.#ports.providers.has(vm.spec.provider)) {
       // Whoever cannot see a VM must not judge it: it may well be running.
       this.#ports.log.warn("a microvm's provider is not enabled; it is left alone", {
         uid,
         provider: vm.spec.provider,
       });
-      return;
+      return "unobserved";
     }
     const wait = (vm.status.notBefore ?? 0) - this.#ports.clock.now();
     if (wait > 0 && vm.deletedAt === undefined && vm.status.state === "pending") {
-      return this.#alarm(uid, (signal) => this.#ports.clock.sleep(wait, signal));
+      this.#alarm(uid, (signal) => this.#ports.clock.sleep(wait, signal));
+      return "waiting";
     }
     let at = "observe";
     /** What steps found out and the record does not hold yet: it is written with the outcome */
@@ -148,12 +167,18 @@ export class Reconciler {
       const timings: Record<string, number> = {};
       for (let budget = STEP_BUDGET; budget > 0; budget--) {
         const record = this.#ports.repository.find(uid);
-        if (record === undefined) return;
+        if (record === undefined) return "gone";
         const current = { ...record, status: { ...record.status, ...draft } };
         at = "observe";
         const next = plan(current, await observe(current, this.#ports));
-        if (next.kind === "settled") return await this.#settle(record, next.state, { ...draft, timings });
-        if (next.kind === "ended") return await this.#ended(record, next.exit, draft);
+        if (next.kind === "settled") {
+          await this.#settle(record, next.state, { ...draft, timings });
+          return "settled";
+        }
+        if (next.kind === "ended") {
+          await this.#ended(record, next.exit, draft);
+          return "ended";
+        }
         at = next.next.kind;
         // INVARIANT: an image is pinned before anything stands on it, or a prune could take it away.
         if (draft.images !== undefined && at !== "pullImage") {
@@ -161,7 +186,7 @@ export class Reconciler {
           draft = {};
         }
         // Nothing is awaited between this question and the step's start.
-        if (loop.isCut) return;
+        if (loop.isCut) return "cut";
         loop.step = new AbortController();
         loop.isDeletion = current.deletedAt !== undefined;
         const { change, ms } = await this.#runner.run(current, next.next, loop.step);
@@ -171,8 +196,8 @@ export class Reconciler {
       }
       throw new FlintlockError("internal", `the plan did not settle within ${STEP_BUDGET} steps`);
     } catch (error) {
-      if (loop.isCut) return;
-      await this.#failed(uid, at, toFlintlockError(error), draft);
+      if (loop.isCut) return "cut";
+      return await this.#failed(uid, at, toFlintlockError(error), draft);
     }
   }
 
@@ -182,8 +207,10 @@ export class Reconciler {
         if (record.deletedAt !== undefined) return record;
         const status: MicroVMStatus = { ...record.status, ...found, state, notBefore: undefined };
         if (state === "failed") return { ...record, status };
-        return { ...record, status: { ...status, retry: 0, failure: undefined, exit: undefined } };
+        const ready = { ...status, retry: 0, failure: undefined, exit: undefined };
+        return { ...record, status: ready, traceparent: undefined };
       });
+      if (state === "created") this.#tellReady(vm, "ok");
       this.#ports.log.info("microvm is ready", { uid: vm.uid, name: `${vm.namespace}/${vm.id}` });
     } else if (Object.keys(found).length > 0) {
       // What a new daemon made again for a VM that it adopted.
@@ -224,7 +251,20 @@ export class Reconciler {
     );
   }
 
-  async #failed(uid: Uid, step: string, error: FlintlockError, found: StatusChange): Promise<void> {
+  /** What its creator has waited for since the request. */
+  #tellReady(vm: MicroVM, ending: Ending): void {
+    if (!isFirst(vm)) return;
+    const startedAt = vm.createdAt;
+    const ms = Math.max(0, this.#ports.clock.now() - startedAt);
+    this.#ports.telemetry.ended(spanOf(vm, { work: { kind: "ready" }, startedAt, ms, ending }));
+  }
+
+  async #failed(
+    uid: Uid,
+    step: string,
+    error: FlintlockError,
+    found: StatusChange,
+  ): Promise<ReconcileResult> {
     if (step === "observe") {
       // Our blindness says nothing of the VM: no attempt is counted, nothing is released, and we look again later.
       this.#ports.log.warn("a microvm could not be observed", {
@@ -232,10 +272,12 @@ export class Reconciler {
         code: error.code,
         error: error.message,
       });
-      return this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+      this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+      return "unobserved";
     }
     const now = this.#ports.clock.now();
     let hadFailed = false;
+    const before = this.#ports.repository.get(uid);
     const record = await this.#ports.repository.update(uid, (vm) => {
       hadFailed = vm.status.state === "failed";
       // What made it fail stays on the record; that its release failed as well is for the log.
@@ -247,6 +289,7 @@ export class Reconciler {
       const afterMs = next.kind === "retry" ? next.afterMs : isDeleting ? STABLE_RUN_MS : 0;
       return {
         ...vm,
+        traceparent: state === "failed" ? undefined : vm.traceparent,
         status: {
           ...vm.status,
           ...found,
@@ -264,10 +307,18 @@ export class Reconciler {
       error: error.message,
       cause: causeText(error),
     });
-    if (hadFailed) return this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+    if (hadFailed) {
+      this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+      return "failed";
+    }
+    if (record.status.state === "failed") {
+      this.#tellReady(before, error.code);
+      this.#pokeSoon(uid);
+      return "failed";
+    }
     const afterMs = (record.status.notBefore ?? now) - now;
-    if (record.status.state === "failed") this.#pokeSoon(uid);
-    else this.#alarm(uid, (signal) => this.#ports.clock.sleep(Math.max(afterMs, 0), signal));
+    this.#alarm(uid, (signal) => this.#ports.clock.sleep(Math.max(afterMs, 0), signal));
+    return "retry";
   }
 
   /** Goes round again in the loop that is running. */

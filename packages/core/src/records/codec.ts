@@ -30,7 +30,12 @@ export const decodeRecord = (key: string, text: string): MicroVM => {
     throw new FlintlockError("data_loss", `record ${key} does not hold the microVM it is named after`);
   }
   // JSON has no undefined: a key that is absent means just that.
-  return { ...vm, createdBy: vm.createdBy ?? "", deletedAt: vm.deletedAt ?? undefined };
+  return {
+    ...vm,
+    createdBy: vm.createdBy ?? "",
+    deletedAt: vm.deletedAt ?? undefined,
+    traceparent: vm.traceparent ?? undefined,
+  };
 };
 
 /** Enough to know that it is a record of ours; its fields were parsed before they were written. */

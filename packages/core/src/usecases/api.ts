@@ -6,11 +6,12 @@
  */
 import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
+import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
 import type { Image } from "../domain/image.ts";
 import type { MicroVM, MicroVMState } from "../domain/microvm.ts";
 import type { PullProgress } from "../ports/image-store.ts";
-import type { ByteStream } from "../ports/provider.ts";
+import type { ByteStream, MachineMetric, MetricScope } from "../ports/provider.ts";
 
 export interface UseCases {
   readonly microvms: MicroVMUseCases;
@@ -65,6 +66,25 @@ export interface MicroVMUseCases {
   connectByUid(uid: string, port: number, signal: AbortSignal): Promise<ByteStream>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Numbers of these microVMs, each with a time limit of its own: one that fails says so and delays no other. In the
+   * order asked; uids of no microVM are left out.
+   */
+  measure(
+    uids: readonly string[],
+    scope: MetricScope,
+    signal: AbortSignal,
+  ): Promise<readonly MicroVMMeasurement[]>;
+}
+
+export interface MicroVMMeasurement {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly id: string;
+  /** Empty when it does not run */
+  readonly metrics: readonly MachineMetric[];
+  /** Why there are no numbers, though it runs; undefined when there are, or when it does not run */
+  readonly error: FlintlockError | undefined;
 }
 
 export interface LogOptions {

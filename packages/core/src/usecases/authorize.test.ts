@@ -102,6 +102,7 @@ const CALLS = {
     connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 22, signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
+    measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
   },
   images: {
     pull: (it) => it.images.pull("example.test/root:1", "", signal),
@@ -172,6 +173,8 @@ test("lists, and the users of an image, leave out what may not be seen", async (
   const everything = { namespace: "", name: undefined, labels: {} };
   expect((await microvms.list(everything)).map(({ uid }) => uid)).toEqual([blue.uid]);
   expect(await microvms.list({ ...everything, namespace: "red" })).toEqual([]);
+  const measured = await microvms.measure([red.uid, blue.uid], "all", signal);
+  expect(measured.map(({ uid }) => uid)).toEqual([blue.uid]);
   expect((await own.list()).map(({ usedBy }) => usedBy)).toEqual([["blue/web"]]);
   expect((await own.inspect("x")).usedBy).toEqual(["blue/web"]);
 });

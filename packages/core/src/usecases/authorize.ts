@@ -31,6 +31,7 @@ export const ROLE_FOR = {
     connectByUid: "operator",
     console: "operator",
     logs: "viewer",
+    measure: "viewer",
   },
   images: {
     pull: "operator",
@@ -60,6 +61,13 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     const vm = await microvms.getByUid(uid);
     if (!isVisible(vm)) throw hidden(caller, `microvm ${vm.uid}`);
     return vm;
+  };
+  /** Of those that nobody may see nothing is said, as of those that are not there. */
+  const visibleAmong = async (uids: readonly string[]): Promise<readonly string[]> => {
+    if (caller.namespaces === "all") return uids;
+    const seen = await microvms.list({ namespace: "", name: undefined, labels: {} });
+    const mine = new Set<string>(seen.filter(isVisible).map(({ uid }) => uid));
+    return uids.filter((uid) => mine.has(uid));
   };
   return {
     create: async (input) => {
@@ -121,6 +129,10 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     async *logs(target, options, signal) {
       need("logs");
       yield* microvms.logs(await visible(target), options, signal);
+    },
+    measure: async (uids, scope, signal) => {
+      need("measure");
+      return microvms.measure(await visibleAmong(uids), scope, signal);
     },
   };
 };

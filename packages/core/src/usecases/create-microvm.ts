@@ -13,6 +13,7 @@ import { parseAll } from "../domain/violations.ts";
 import type { HostPorts } from "../ports/host-ports.ts";
 import type { IdSource } from "../ports/id-source.ts";
 import type { Ports } from "../reconcile/ports.ts";
+import { begin } from "../reconcile/tell.ts";
 import type { KeptRequest } from "../records/repository.ts";
 import { checkedProvider } from "./capabilities.ts";
 import { createOnce } from "./create-once.ts";
@@ -44,7 +45,7 @@ const accept = async (
   input: CreateInput,
   { creator, request }: { readonly creator: string; readonly request: KeptRequest | undefined },
 ): Promise<MicroVM> => {
-  const { repository, clock, network, cloudInit } = parts.ports;
+  const { repository, clock, network, cloudInit, telemetry } = parts.ports;
   const uid = parts.ids.uid();
   const { namespace, id, parsed } = parseAll({
     namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
@@ -78,10 +79,13 @@ const accept = async (
     updatedAt: now,
     deletedAt: undefined,
     version: 1,
+    traceparent: input.traceparent,
   };
   // INVARIANT: nothing is awaited between the checks and `add`, which claims the place
   checkQuotas(repository.claimed(), vm, parts.quotas);
+  const storing = begin(vm, clock, telemetry);
   await repository.add(vm, request);
+  storing.end({ kind: "store" }, "ok");
   parts.poke(uid);
   return vm;
 };

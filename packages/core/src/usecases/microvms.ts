@@ -15,6 +15,7 @@ import { providerOf } from "../reconcile/ports.ts";
 import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
+import { measureMicroVMs } from "./measure.ts";
 import { resolveTarget } from "./target.ts";
 
 export interface MicroVMParts extends CreateParts {
@@ -115,6 +116,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       };
       return parts.logs.read(directories.path(repository.get(uid)), options, isOver, signal);
     },
+
+    measure: measureMicroVMs(parts.ports),
   };
 };
 

@@ -1,4 +1,10 @@
-import type { Machine, MachineRef, Provider } from "@flintlock/core";
+import {
+  type Machine,
+  type MachineRef,
+  type MeteredMachine,
+  type Provider,
+  VMM_GROUP,
+} from "@flintlock/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 /** Machines and providers for one test. */
@@ -99,6 +105,43 @@ export const providerContract = (
       expect(await provider.observe(machine)).toMatchObject({ state: "running", isReady: true });
     });
 
+    test("a machine that runs tells its numbers, to another daemon too; one that does not has none", async () => {
+      const machine = await harness.machine();
+      const metered = meteredOf(machine);
+      expect(await provider.metrics(metered, "all", signal)).toEqual([]);
+      await boot(machine);
+      const [vmm, all] = [
+        await provider.metrics(metered, "vmm", signal),
+        await harness.provider().metrics(metered, "all", signal),
+      ];
+      expect(new Set(vmm.map(({ group }) => group))).toEqual(new Set([VMM_GROUP]));
+      const keys = vmm.map(({ key }) => key);
+      expect(keys).toEqual(expect.arrayContaining(["cpu_milliseconds", "resident_bytes"]));
+      const groups = new Set(all.map(({ group }) => group));
+      for (const group of [VMM_GROUP, ...machine.disks.map(({ volumeId }) => `block_${volumeId}`)]) {
+        expect(groups).toContain(group);
+      }
+      for (const { value, help } of all) {
+        expect(Number.isInteger(value)).toBe(true);
+        expect(help).not.toBe("");
+      }
+      const names = all.map(({ group, key }) => `${group}_${key}`);
+      expect(new Set(names).size).toBe(names.length);
+      await provider.stop(machine, 0, signal);
+      expect(await provider.metrics(metered, "all", signal)).toEqual([]);
+    });
+
+    test("numbers that nobody waits for any more are not asked for; many asking at once all get them", async () => {
+      const machine = await harness.machine();
+      await boot(machine);
+      const gone = AbortSignal.abort(new Error("enough"));
+      await expect(provider.metrics(meteredOf(machine), "all", gone)).rejects.toThrow("enough");
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => provider.metrics(meteredOf(machine), "all", signal)),
+      );
+      for (const answer of answers) expect(answer.length).toBe(answers[0]?.length);
+    });
+
     test("two machines run side by side, and the end of one is not the other's", async () => {
       const [one, two] = [await harness.machine(), await harness.machine()];
       const pids = await Promise.all([boot(one), boot(two)]);
@@ -109,6 +152,13 @@ export const providerContract = (
     });
   });
 };
+
+const meteredOf = ({ uid, directory, disks, interfaces }: Machine): MeteredMachine => ({
+  uid,
+  directory,
+  volumeIds: disks.map(({ volumeId }) => volumeId),
+  interfaces: interfaces.map(({ deviceId, hostDevice }) => ({ deviceId, hostDevice: hostDevice?.name })),
+});
 
 const pidOf = async (provider: Provider, ref: MachineRef): Promise<number> => {
   const machine = await provider.observe(ref);

@@ -5,13 +5,16 @@ import type {
   Clock,
   GuestExit,
   Machine,
+  MachineMetric,
   MachineRef,
   MachineState,
+  MeteredMachine,
+  MetricScope,
   Provider,
   ProviderTraits,
   Uid,
 } from "@flintlock/core";
-import { FlintlockError } from "@flintlock/core";
+import { FlintlockError, VMM_GROUP } from "@flintlock/core";
 
 /** What the next calls do, in ms and errors; change it while the provider runs. */
 export interface Script {
@@ -22,6 +25,8 @@ export interface Script {
   startErrors: Error[];
   /** Thrown by `awaitReady`; likewise */
   bootErrors: Error[];
+  /** Answers `metrics` instead of what a quiet machine would say */
+  metrics: ((machine: MeteredMachine) => Promise<readonly MachineMetric[]>) | undefined;
 }
 
 type Simulated =
@@ -34,7 +39,14 @@ type Simulated =
  */
 export class SimulatedProvider implements Provider {
   readonly traits: ProviderTraits;
-  readonly script: Script = { startMs: 0, bootMs: 0, stopMs: 0, startErrors: [], bootErrors: [] };
+  readonly script: Script = {
+    startMs: 0,
+    bootMs: 0,
+    stopMs: 0,
+    startErrors: [],
+    bootErrors: [],
+    metrics: undefined,
+  };
   /** Every call that had an effect, for assertions such as "started once" */
   readonly calls: string[] = [];
   /** Sees each machine that is started */
@@ -123,6 +135,17 @@ export class SimulatedProvider implements Provider {
     });
   }
 
+  async metrics(
+    machine: MeteredMachine,
+    scope: MetricScope,
+    signal: AbortSignal,
+  ): Promise<readonly MachineMetric[]> {
+    signal.throwIfAborted();
+    const simulated = this.#machines.get(machine.uid);
+    if (simulated === undefined || simulated.state === "exited") return [];
+    return (await this.script.metrics?.(machine)) ?? quietMachine(machine, scope);
+  }
+
   async connect(): Promise<ByteStream> {
     throw new FlintlockError("unavailable", "a simulated guest has no agent");
   }
@@ -152,3 +175,29 @@ export class SimulatedProvider implements Provider {
     this.#exits.delete(uid);
   }
 }
+
+/** A machine that does nothing, in the shape of a real one's numbers. */
+const quietMachine = (
+  { volumeIds, interfaces }: MeteredMachine,
+  scope: MetricScope,
+): readonly MachineMetric[] => {
+  const counter = (group: string, key: string, help: string): MachineMetric => ({
+    group,
+    key,
+    value: 0,
+    kind: "counter",
+    help,
+  });
+  const vmm: readonly MachineMetric[] = [
+    counter(VMM_GROUP, "cpu_milliseconds", "Processor time of the VMM process"),
+    { ...counter(VMM_GROUP, "resident_bytes", "Resident memory of the VMM process"), kind: "gauge" },
+  ];
+  if (scope === "vmm") return vmm;
+  return [
+    ...vmm,
+    ...volumeIds.map((id) => counter(`block_${id}`, "read_bytes", "Bytes the guest has read")),
+    ...interfaces.map(({ deviceId }) =>
+      counter(`net_${deviceId}`, "rx_bytes_count", "Bytes the guest has received"),
+    ),
+  ];
+};

@@ -14,12 +14,15 @@ import {
   type SpecLimits,
   type StateStore,
   silentLog,
+  type Telemetry,
+  tellEach,
   type Uid,
 } from "@flintlock/core";
 import { FakeSeeds, fakeCloudInit } from "./fake-cloud-init.ts";
 import { FakeHost, FakeImages } from "./fake-host.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
+import { RecordedTelemetry } from "./recorded-telemetry.ts";
 import { SeqIds } from "./seq-ids.ts";
 import { SimulatedProvider } from "./simulated-provider.ts";
 
@@ -42,6 +45,13 @@ export class World {
   readonly ids = new SeqIds();
   /** To be set before a daemon starts */
   quotas: Quotas = noQuotas;
+  readonly telemetry = new RecordedTelemetry();
+  readonly #listeners: Telemetry[] = [this.telemetry];
+
+  /** The next daemons tell this one too. */
+  listen(telemetry: Telemetry): void {
+    this.#listeners.push(telemetry);
+  }
 
   /** `capabilities`: the provider's, where they are not its usual ones. */
   constructor(capabilities?: readonly Capability[]) {
@@ -62,6 +72,7 @@ export class World {
       seeds: this.seeds,
       clock: this.clock,
       log: silentLog,
+      telemetry: tellEach(this.#listeners),
     };
     const reconciler = new Reconciler(ports, { limits: { bootMachine: 2 }, deleteGraceMs: 1000 });
     const microvms = microvmUseCases({

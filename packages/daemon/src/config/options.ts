@@ -345,7 +345,7 @@ export const OPTIONS = {
     section: "observe",
     placeholder: "URL",
     help: "OpenTelemetry collector that traces go to",
-    noEffect: "traces are not there yet",
+    env: ["OTEL_EXPORTER_OTLP_ENDPOINT"],
   },
 
   config: {

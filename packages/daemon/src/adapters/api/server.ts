@@ -19,10 +19,12 @@ import { type Listener, listen } from "./listen/listener.ts";
 import { sniff } from "./listen/sniff.ts";
 import { createTlsFront, type TlsFront, type TlsFrontOptions } from "./listen/tls.ts";
 import { listenUnix } from "./listen/unix-socket.ts";
+import { type MessageMeter, metered } from "./metered.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import { documentPages } from "./openapi/pages.ts";
 import type { HostBounds } from "./openapi/rule-index.ts";
 import { alwaysReady, type Readiness } from "./readiness.ts";
+import type { BoundService } from "./service.ts";
 import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
@@ -53,6 +55,8 @@ export interface ApiOptions {
   readonly bounds?: () => Promise<HostBounds>;
   /** Around every call, in order */
   readonly interceptors?: readonly Interceptor[];
+  /** Counts the messages of every call */
+  readonly meter?: MessageMeter;
   /** Served by every listener that speaks HTTP */
   readonly pages?: readonly Page[];
   /** What health checks are told; ready as long as it serves when absent */
@@ -83,14 +87,16 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const { hasExecApi = false, hasSshProxyApi = false } = options;
   const guestServices = { hasExecApi, hasSshProxyApi, address: "" };
-  const api = [
+  const counted = (services: readonly BoundService[]): readonly BoundService[] =>
+    options.meter === undefined ? services : metered(services, options.meter);
+  const api = counted([
     v1alpha1Service(guestServices),
     microvmsService(),
     imagesService(),
     hostService(),
     ...(hasExecApi ? [guestExecService()] : []),
     ...(hasSshProxyApi ? [sshProxyService()] : []),
-  ];
+  ]);
   const readiness = options.readiness ?? alwaysReady;
   const routes = disambiguated(api.flatMap(routesOf));
   const surfaces = {
@@ -98,8 +104,9 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
       routes,
       pages: [...(options.pages ?? []), ...documentPages(routes, options.bounds)],
       readiness,
+      counted,
     }),
-    legacy: legacySurface(readiness),
+    legacy: legacySurface({ readiness, counted }),
   } as const;
   const calls = createOpenCalls();
   const open = await openAll(options.listeners, (listener) =>

@@ -23,20 +23,22 @@ export interface Surface {
 interface SurfaceParts extends Pick<Surface, "routes" | "pages"> {
   /** What health says */
   readonly readiness: Readiness;
+  /** The same services, their messages counted */
+  readonly counted: (services: readonly BoundService[]) => readonly BoundService[];
 }
 
 /** `api` with health and reflection of its own. */
 export const surfaceOf = (
   api: readonly BoundService[],
-  { routes, pages, readiness }: SurfaceParts,
+  { routes, pages, readiness, counted }: SurfaceParts,
 ): Surface => {
   const health = createHealth(
     api.map(({ desc }) => desc.typeName),
     readiness,
   );
-  const described = [...api, health.service];
+  const described = [...api, ...counted([health.service])];
   return {
-    services: [...described, ...reflectionServices(described)],
+    services: [...described, ...counted(reflectionServices(described))],
     routes,
     pages,
     stop: health.stop,
@@ -44,7 +46,7 @@ export const surfaceOf = (
 };
 
 /** Pages are about today's API, and stay there. */
-export const legacySurface = (readiness: Readiness): Surface => {
-  const service = legacyV1alpha1Service();
-  return surfaceOf([service], { routes: legacyRoutes(routesOf(service)), pages: [], readiness });
+export const legacySurface = (parts: Pick<SurfaceParts, "readiness" | "counted">): Surface => {
+  const services = parts.counted([legacyV1alpha1Service()]);
+  return surfaceOf(services, { ...parts, routes: legacyRoutes(services.flatMap(routesOf)), pages: [] });
 };

@@ -5,6 +5,8 @@ import type { RequestMetadata, ResponseMetadata } from "../metadata.ts";
 
 const PREFIX = "grpc-metadata-";
 const BINARY = "-bin";
+/** W3C; not of IANA's list, but what an instrumented gateway passes on */
+const TRACE_CONTEXT = "traceparent";
 
 /** Headers that arrive as `grpcgateway-<name>`: the permanent ones of IANA's list, as grpc-gateway knows it. */
 const PERMANENT: ReadonlySet<string> = new Set([
@@ -88,7 +90,7 @@ export const metadataOf = ({ headersDistinct, socket }: Arrived): RequestMetadat
 const IDEMPOTENCY_KEY = "idempotency-key";
 
 const metadataKey = (header: string): string | undefined => {
-  if (header === IDEMPOTENCY_KEY) return header;
+  if (header === IDEMPOTENCY_KEY || header === TRACE_CONTEXT) return header;
   if (PERMANENT.has(header)) return `grpcgateway-${header}`;
   if (!header.startsWith(PREFIX)) return undefined;
   const key = header.slice(PREFIX.length);

@@ -173,6 +173,13 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       for (let line = 0; line < (tail || 3); line += 1) yield Buffer.alloc(1024, "x");
       if (follow) await silence(signal);
     },
+    measure: async (uids) =>
+      uids.flatMap((uid) => {
+        const vm = records.get(uid);
+        return vm === undefined
+          ? []
+          : [{ uid, namespace: vm.namespace, id: vm.id, metrics: [], error: undefined }];
+      }),
   };
   return {
     records,

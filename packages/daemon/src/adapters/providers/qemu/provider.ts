@@ -42,6 +42,7 @@ import { CONSOLE_LOG, type HostFacts, vmmMarker } from "./args.ts";
 import { createChannels } from "./channels.ts";
 import { createConsoles } from "./console.ts";
 import { launch } from "./launch.ts";
+import { machineMetrics } from "./metrics.ts";
 import { shutDown } from "./shutdown.ts";
 import { hostTscKhz } from "./tsc.ts";
 
@@ -86,6 +87,7 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
   const channels = createChannels();
   const consoles = createConsoles();
   const lock = createKeyedLock();
+  const questions = createKeyedLock();
   const watched = watchLogs(
     { [CONSOLE_LOG]: undefined, [VMM_LOG]: undefined, [STATUS_LOG]: STATUS_BOUNDS },
     log,
@@ -178,6 +180,13 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
       watched.add(ref.directory);
       const isReady = !(await reportsState(ref.directory)) || (await readGuestStatus(ref.directory)).isReady;
       return { state: "running", isReady, pid: found.identity.pid };
+    },
+
+    async metrics(machine, scope, signal) {
+      signal.throwIfAborted();
+      const found = await find(machine);
+      if (found.state !== "running") return [];
+      return await machineMetrics(machine, found.identity, { scope, lock: questions }, signal);
     },
 
     async exited(ref, signal) {

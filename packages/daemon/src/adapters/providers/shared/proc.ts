@@ -90,7 +90,7 @@ const alive = (stat: ProcessStat | undefined): ProcessStat | undefined =>
   stat === undefined || stat.state === "Z" || stat.state === "X" ? undefined : stat;
 
 /** Undefined when the process is gone, or when the kernel does not let us look. */
-const readBounded = async (path: string, limit: number): Promise<string | undefined> => {
+export const readBounded = async (path: string, limit: number): Promise<string | undefined> => {
   try {
     await using file = await open(path, "r");
     const buffer = Buffer.alloc(limit);
