@@ -191,7 +191,8 @@ test("the debug endpoint is on its own port, and only when asked for", async () 
   await daemon.says(SERVES);
   const [, address] = /msg="debug endpoint: [^"]*" address="?([0-9.:]+)"?/.exec(daemon.stderr()) ?? [];
   expect(await (await fetch(`http://${address}/debug/pprof/`)).text()).toContain("/debug/pprof/profile");
-  expect(await (await fetch(`http://${address}/healthz`)).status).toBe(404);
+  expect(await (await fetch(`http://${address}/metrics`)).text()).toContain("# TYPE ");
+  expect((await fetch(`http://${address}/healthz`)).status).toBe(404);
 });
 
 describe("configuration", () => {

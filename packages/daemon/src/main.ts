@@ -8,14 +8,11 @@ import { FlintlockError, type Log, toFlintlockError, type UseCases } from "@flin
 import { type Access, checkAccessFiles, openAccess } from "./access.ts";
 import { trustEveryone } from "./adapters/api/auth/authenticator.ts";
 import { healthPages } from "./adapters/api/http/health-pages.ts";
-import { parseTcpAddress } from "./adapters/api/listen/address.ts";
 import type { Readiness } from "./adapters/api/readiness.ts";
 import { type ApiListener, type ApiServer, serveApi } from "./adapters/api/server.ts";
-import { openDebugServer } from "./adapters/debug/debug-server.ts";
 import { openLog } from "./adapters/logs/daemon-log.ts";
 import { addressee, forgetNotifyEnvironment } from "./adapters/systemd/notify-environment.ts";
 import { serviceManager } from "./adapters/systemd/service-manager.ts";
-import { CONTENT_TYPE as METRICS_TYPE } from "./adapters/telemetry/exposition.ts";
 import { assemble } from "./assemble.ts";
 import { checkText } from "./config/check.ts";
 import { parseCommandLine } from "./config/command-line.ts";
@@ -23,6 +20,7 @@ import type { Config } from "./config/config.ts";
 import { configHost } from "./config/config-host.ts";
 import { helpText } from "./config/help.ts";
 import { type LoadedConfig, loadConfig } from "./config/load-config.ts";
+import { openDebug } from "./debugging.ts";
 import { lastWords } from "./last-words.ts";
 import { Lifetime } from "./lifetime.ts";
 import { type Observers, startObservers } from "./observers.ts";
@@ -37,7 +35,6 @@ import {
 import { VERSION, versionText } from "./version.ts";
 
 const DRAIN_MS = 5_000;
-const SCRAPE_MS = 10_000;
 
 // A daemon lives long and shares its host: V8 should collect sooner rather than let the heap grow to four times its contents.
 setFlagsFromString("--optimize-for-size");
@@ -94,9 +91,11 @@ const serve = async (config: Config): Promise<void> => {
   const observers = await startObservers(config, log, life);
   const access = await openAccess(config, log, life);
   const useCases = await assemble({ config, quotas: access.quotas, observers }, log, life);
-  const serving = { log, life, access, observers, useCases };
-  const addresses = config.hasApi ? await openApi(config, serving) : {};
-  if (config.debugEndpoint !== undefined) await openDebug(config.debugEndpoint, serving);
+  const addresses = config.hasApi ? await openApi(config, { log, life, access, observers, useCases }) : {};
+  if (config.debugEndpoint !== undefined) {
+    const metrics = (signal: AbortSignal): Promise<string> => observers.metricsText(useCases, signal);
+    await openDebug(config.debugEndpoint, { log, life, metrics });
+  }
   const manager = life.add("systemd", serviceManager(systemd, log), async (it) => it.close());
   await manager.ready(statusLine(addresses));
   log.info("flintlockd serves", { version: VERSION, pid: process.pid, stateDir: config.stateDir, addresses });
@@ -147,27 +146,6 @@ const openApi = async (
     return undefined;
   });
   return server.addresses;
-};
-
-const openDebug = async (endpoint: string, { log, life, observers, useCases }: Serving): Promise<void> => {
-  const { host = "127.0.0.1", port } = parseTcpAddress(endpoint);
-  const server = await openDebugServer({
-    host,
-    port,
-    pages: [
-      {
-        path: "/metrics",
-        serve: async () => ({
-          contentType: METRICS_TYPE,
-          body: await observers.metricsText(useCases, AbortSignal.timeout(SCRAPE_MS)),
-        }),
-      },
-    ],
-    onFailed: (error) => life.fail("debug endpoint", error),
-    log: log.child({ component: "debug" }),
-  });
-  life.add("debug endpoint", server, (it) => it.close());
-  log.warn("debug endpoint: nobody is asked who they are", { address: server.address });
 };
 
 const sayNotices = ({ configFile, notices }: Config, log: Log): void => {
