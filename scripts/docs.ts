@@ -16,7 +16,6 @@ const PAGES = {
   "errors.md": errorsPage,
   "metrics.md": metricsPage,
   "configuration.md": configurationPage,
-  "metrics.md": metricsPage,
 } as const;
 
 const onlyCheck = process.argv.includes("--check");
