@@ -51,7 +51,11 @@ export const MICROVM: readonly Justified[] = [
     why: "Set by the daemon and returned. Upstream has the fields and leaves them unset.",
   },
   { path: "body*spec.labels.*", ours: /^(a|b|web)$/, why: "Kept and echoed. Upstream drops them silently." },
-  { path: "body*.mountPoint", ours: "/mnt/data", why: "Echoed. Upstream keeps it and does not return it." },
+  {
+    path: "body*.mountPoint",
+    ours: /^(\/|\/mnt\/data)$/,
+    why: "Echoed. Upstream keeps it and does not return it.",
+  },
   {
     path: "body*interfaces[eth2].overrides",
     ours: { bridgeName: "br1" },
@@ -66,6 +70,12 @@ export const MICROVM: readonly Justified[] = [
     path: "body*interfaces[eth0]",
     ours: ABSENT,
     why: "Upstream's Firecracker provider adds an interface for its metadata service. QEMU has no such service.",
+  },
+  {
+    path: "body*spec.metadata.user-data",
+    cases: ["grpc create: user-data that is not base64"],
+    ours: "JQ==",
+    why: "Text that is not base64 is taken, as upstream's Firecracker provider does, and kept as base64.",
   },
   {
     path: "body*spec.metadata.meta-data",

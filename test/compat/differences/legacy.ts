@@ -71,16 +71,6 @@ export const LEGACY: readonly Justified[] = [
   { path: "body*createdAt", ours: "<time>", why: "Set and returned. Upstream leaves it unset." },
   { path: "body*updatedAt", ours: "<time>", why: "Set and returned. Upstream leaves it unset." },
   { path: "body*labels.team", ours: "a", why: "Kept and echoed. Upstream drops labels silently." },
-  {
-    path: "body*metadata.meta-data",
-    ours: "instance_id: <uid>\ninstance-id: <uid>\n",
-    why: "Added, as upstream does since v0.1.0-alpha.8: a cloud-init without an id does nothing.",
-  },
-  {
-    path: "body*metadata.network-config",
-    ours: /^dmVyc2lvbjogM/,
-    why: "Returned with the rest of what the guest finds.",
-  },
   { path: "body*guestMac", ours: "aa:ff:00:00:00:01", why: "One spelling." },
   {
     cases: ["* list*", "grpc stream"],

@@ -53,11 +53,6 @@ const ONLY_UPSTREAM_ACCEPTS: readonly Justified[] = [
     "It cannot boot; upstream finds out after eleven attempts.",
   ),
   outcome(
-    "grpc create: root volume mounted on the root",
-    /^INVALID_ARGUMENT root_volume\.mount_point: /,
-    "DEFECT: fl sends this with every create.",
-  ),
-  outcome(
     "grpc create: additional volume without *",
     /^INVALID_ARGUMENT additional_volumes\[0\]\./,
     "It cannot be made; upstream finds out after eleven attempts.",
@@ -81,11 +76,6 @@ const ONLY_UPSTREAM_ACCEPTS: readonly Justified[] = [
     "grpc create: metadata of any name",
     /^INVALID_ARGUMENT metadata: /,
     "Names become files and paths of a metadata service: letters, digits, '.', '_', '-'.",
-  ),
-  outcome(
-    "grpc create: user-data that is not base64",
-    /^INVALID_ARGUMENT metadata\[user-data\]: must be base64/,
-    "DEFECT: fl --metadata-from-file sends files as they are, and upstream's Firecracker provider takes them.",
   ),
   outcome(
     "grpc create: a spec of 3 MiB",

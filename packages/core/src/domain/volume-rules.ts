@@ -66,8 +66,7 @@ const parseVolume = (input: VolumeInput, field: string): Volume =>
   parseAll<Volume>({
     id: () => parseVolumeId(input.id, `${field}.id`),
     isReadOnly: () => input.isReadOnly,
-    mountPoint: () =>
-      input.mountPoint ? parseMountPoint(input.mountPoint, `${field}.mount_point`) : undefined,
+    mountPoint: () => (input.mountPoint ? parseMountPoint(input.mountPoint, field) : undefined),
     source: () => parseSource(input, `${field}.source`),
     partitionId: () =>
       input.partitionId ? parsePartitionId(input.partitionId, `${field}.partition_id`) : undefined,
@@ -93,8 +92,11 @@ const parseSource = ({ containerSource, virtiofsSource }: VolumeInput, field: st
 const parsePartitionId = (text: string, field: string): string =>
   parseForm(text, field, VOLUME_FIELDS.partition_id).toLowerCase();
 
-const parseMountPoint = (text: string, field: string): string => {
+/** COMPAT: fl sends "/" with every root volume, where it is. */
+const parseMountPoint = (text: string, volume: string): string => {
   const rule = VOLUME_FIELDS.mount_point;
+  const field = `${volume}.mount_point`;
+  if (volume === "root_volume" && /^\/+$/.test(text)) return "/";
   if (!text.startsWith("/")) throw invalidField(field, `must be ${rule.form}`);
   return `/${parseRelativePath(text, field, rule)}`;
 };

@@ -16,7 +16,7 @@ export const createInputOf = (
   rootVolume: spec.rootVolume && volumeInput(spec.rootVolume),
   additionalVolumes: spec.additionalVolumes.map(volumeInput),
   interfaces: spec.interfaces.map(interfaceInput),
-  metadata: spec.metadata,
+  metadata: extension === undefined ? inBase64(spec.metadata) : spec.metadata,
   provider: spec.provider ?? "",
   allowGuestAgent: spec.allowGuestAgent,
   ...(spec.cpuConfig !== undefined && {
@@ -57,6 +57,23 @@ const interfaceInput = (iface: types.NetworkInterface): InterfaceInput => ({
   },
   bridgeName: iface.overrides?.bridgeName,
 });
+
+/** What the daemon itself reads, in upstream as here: base64 or refused. */
+const READ_BY_US: ReadonlySet<string> = new Set(["meta-data", "vendor-data"]);
+
+/**
+ * COMPAT: `fl --metadata-from-file` sends files as they are, and upstream's Firecracker provider passes on as it is what is
+ * not base64.
+ */
+const inBase64 = (metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(metadata).map(([key, value]) => [
+      key,
+      READ_BY_US.has(key) || isBase64(value) ? value : Buffer.from(value).toString("base64"),
+    ]),
+  );
+
+const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 
 /** COMPAT: upstream's converter trims image references and drops control characters from them. */
 const imageText = (reference: string): string => reference.trim().replace(/\p{Cc}/gu, "");

@@ -152,6 +152,7 @@ const normalised = (json: JsonObject): JsonObject => {
     root_volume: JsonObject;
     additional_volumes: JsonObject[];
     interfaces: JsonObject[];
+    metadata: Readonly<Record<string, string>>;
   };
   const { initrd } = spec;
   return {
@@ -159,6 +160,7 @@ const normalised = (json: JsonObject): JsonObject => {
     vcpu: spec["vcpu"] || MICROVM_FIELDS.vcpu.default,
     memory_in_mb: spec["memory_in_mb"] || MICROVM_FIELDS.memory_in_mb.default,
     provider: "qemu",
+    metadata: normalisedMetadata(spec.metadata),
     kernel: normalisedFile(spec.kernel),
     ...(initrd !== undefined && { initrd: normalisedFile(initrd) }),
     root_volume: normalisedVolume(spec.root_volume),
@@ -166,6 +168,18 @@ const normalised = (json: JsonObject): JsonObject => {
     interfaces: spec.interfaces.map(normalisedInterface),
   };
 };
+
+/** What is not base64 is taken as text, except where the daemon reads it itself. */
+const normalisedMetadata = (metadata: Readonly<Record<string, string>>): JsonObject =>
+  Object.fromEntries(
+    Object.entries(metadata).map(([key, value]) => {
+      const isBase64 = value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value);
+      return [
+        key,
+        isBase64 || /^(meta|vendor)-data$/.test(key) ? value : Buffer.from(value).toString("base64"),
+      ];
+    }),
+  );
 
 const noSlash = (value: unknown): string => String(value).replace(/^\/+/, "");
 
