@@ -22,5 +22,4 @@ const needsGuest = (method: string): boolean => /Attach|Console|Exec|SSHProxy|Ch
 export const isHonestStatus = (code: number, method: string): boolean =>
   HONEST.has(code) || (code === status.UNAVAILABLE && needsGuest(method));
 
-/** 501 is grpc-gateway's word for a wrong method. */
-export const isHonestHttp = (code: number): boolean => code < 500 || code === 501;
+export const isHonestHttp = (code: number): boolean => code < 500;

@@ -25,7 +25,7 @@ const ONLY_OURS_ACCEPTS: readonly Justified[] = [
   outcome(
     ["grpc create: interface without type", "http create: macvtap"],
     /^(OK|200)$/,
-    "What a provider cannot do is refused, by both. The simulated provider can; QEMU refuses it with UNIMPLEMENTED.",
+    "What a provider cannot do is refused, by both. The simulated provider can; QEMU can where there is a parent interface.",
   ),
   outcome(
     "grpc create: a gateway without prefix",

@@ -130,7 +130,7 @@ const OTHER_CODES: readonly Justified[] = [
   },
   ...refusal(
     "grpc create: additional volume of virtiofs",
-    { grpc: "UNIMPLEMENTED", code: 12, status: 501 },
+    { grpc: "FAILED_PRECONDITION", code: 9, status: 400 },
     "additional_volumes[0].source: virtiofs not supported by the microvm provider",
   ),
   ...refusal(

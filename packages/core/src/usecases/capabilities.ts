@@ -10,9 +10,13 @@ export const checkedProvider = (spec: MicroVMSpec, provider: Provider | undefine
   }
   const need: Need = (capability, field, what) => {
     if (provider.traits.capabilities.has(capability)) return;
-    throw new FlintlockError("unsupported", `${field}: ${what} not supported by the microvm provider`, {
-      detail: { field, provider: spec.provider },
-    });
+    throw new FlintlockError(
+      "failed_precondition",
+      `${field}: ${what} not supported by the microvm provider`,
+      {
+        detail: { field, provider: spec.provider },
+      },
+    );
   };
   const macvtap = spec.interfaces.findIndex(({ type, isUserMode }) => type === "macvtap" && !isUserMode);
   if (macvtap >= 0) need("macvtap", `interfaces[${macvtap}].type`, "macvtap network interfaces");

@@ -49,7 +49,7 @@ const withMetadataLink = (
   if (capabilities?.has("user-network")) return { ...iface, isUserMode: true };
   const field = `interfaces[${index}]`;
   throw new FlintlockError(
-    "unsupported",
+    "failed_precondition",
     `${field}: metadata requests not supported by the microvm provider`,
     {
       detail: { field },

@@ -111,7 +111,7 @@ test("where another's initrd boots, cloud-init mounts the volumes, by the letter
 test("processor features need a provider that has them, and KVM's numbers one that knows those", async () => {
   const cpuConfig = { featuresToEnable: ["amx-tile"], kvmCapabilitiesToDisable: [] };
   await expect(create({ cpuConfig })).rejects.toMatchObject({
-    code: "unsupported",
+    code: "failed_precondition",
     message: expect.stringContaining("not supported by the microvm provider"),
     detail: { field: "cpu_config.features_to_enable" },
   });
