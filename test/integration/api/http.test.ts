@@ -75,7 +75,7 @@ describe("v1alpha1 over HTTP", () => {
       status: {
         state: "CREATED",
         initrdMount: null,
-        vsockPath: "",
+        vsockPath: "/state/vsock/01JD0000000000000000000001.sock",
         volumes: { root: { mount: { type: "DEV" } } },
       },
     });
