@@ -105,7 +105,7 @@ test("a guest has the partitions, sizes, mounts and metadata that its spec asks 
     "seed-names": "meta-data network-config user-data",
     "seed-user": "#cloud-config hostname: fields",
     "seed-meta": `# of the test local_hostname: fields instance_id: ${uid} instance-id: ${uid}`,
-    "seed-network": expect.stringContaining("version: 2"),
+    "seed-network": expect.stringContaining(`"version":2`),
     "seed-write": expect.stringMatching(/read-only|Permission denied/),
   });
   expect((await client.microvms.get({ target: uid })).state).toBe(ext.State.EXITED);

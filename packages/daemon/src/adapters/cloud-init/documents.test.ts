@@ -117,3 +117,20 @@ test("network configuration finds interfaces by their MAC address", () => {
     },
   });
 });
+
+test("plain lines are added to as they are, and anything else is parsed", () => {
+  const both = `instance_id: ${UID}\ninstance-id: ${UID}\n`;
+  expect(instance("local_hostname: a.b-c\n")).toBe(`local_hostname: a.b-c\n${both}`);
+  expect(instance("instance_id: mine\n")).toBe(`instance_id: mine\ninstance-id: ${UID}\n`);
+  for (const text of ["a: b", "a:  b\n", "a: [b]\n", "a: b\r\n", "a: 'b'\n\n", "# c\na: b\n"]) {
+    let read: unknown;
+    try {
+      read = parse(instance(text));
+    } catch (error) {
+      expect(String(error)).toContain("metadata[meta-data]");
+      continue;
+    }
+    expect(read, text).toMatchObject({ instance_id: UID, "instance-id": UID });
+  }
+  expect(() => instance("a: b\na: c\n")).toThrow(/metadata\[meta-data\]/);
+});
