@@ -10,7 +10,7 @@ import type { Uid } from "../domain/units.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { StateStore } from "../ports/state-store.ts";
 import { decodeRecord, encodeRecord, RECORD_PREFIX, recordKey } from "./codec.ts";
-import { type KnownRequest, RequestLog } from "./request-log.ts";
+import { RequestLog } from "./request-log.ts";
 
 interface Held {
   readonly vm: MicroVM;
@@ -102,22 +102,22 @@ export class Repository {
   /** Claims its place at once; durable when it resolves, with the request that made it, or neither. */
   async add(vm: MicroVM, request?: KeptRequest): Promise<void> {
     this.#claimed.add(vm);
+    const key = recordKey(vm.uid);
+    const known = { uid: vm.uid, fingerprint: request?.fingerprint ?? "", at: this.#clock.now() };
+    const keeping = request && this.requests.keeping(request.key, known);
+    const also = keeping?.transaction;
     try {
-      const key = recordKey(vm.uid);
-      const known: KnownRequest = {
-        uid: vm.uid,
-        fingerprint: request?.fingerprint ?? "",
-        at: this.#clock.now(),
-      };
-      const also = request === undefined ? undefined : this.requests.keeping(request.key, known);
       const revision = await this.#store.commit({
         expect: { [key]: 0, ...also?.expect },
         put: { [key]: encodeRecord(vm), ...also?.put },
         ...(also !== undefined && { delete: also.delete }),
       });
-      if (request !== undefined) this.requests.kept(request.key, known, revision);
+      keeping?.kept(revision);
       this.#held.set(vm.uid, { vm, revision });
       this.#announce(vm.uid, vm);
+    } catch (error) {
+      keeping?.failed();
+      throw error;
     } finally {
       this.#claimed.delete(vm);
     }

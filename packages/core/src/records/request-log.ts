@@ -21,6 +21,14 @@ export interface KnownRequest {
   readonly at: UnixMs;
 }
 
+/** What a transaction has to do besides, and its end: one of the two is called. */
+export interface Keeping {
+  readonly transaction: Required<Transaction>;
+  kept(revision: number): void;
+  /** Nothing was written: what was taken out is known again. */
+  failed(): void;
+}
+
 interface Held {
   readonly request: KnownRequest;
   readonly revision: number;
@@ -64,30 +72,38 @@ export class RequestLog {
     }
   }
 
-  /** What a transaction has to do besides to keep `request`; to be committed at once, and then told to `kept`. */
-  keeping(key: string, request: KnownRequest): Required<Transaction> {
+  /** `request` is to be kept by a transaction that is committed at once, and whose end is told. */
+  keeping(key: string, request: KnownRequest): Keeping {
     const revision = this.#held.get(key)?.revision ?? 0;
-    this.#held.delete(key);
+    const taken = this.#forget(key);
     return {
-      expect: { [key]: revision },
-      put: { [key]: JSON.stringify(request) },
-      delete: this.#forget(),
+      transaction: {
+        expect: { [key]: revision },
+        put: { [key]: JSON.stringify(request) },
+        delete: [...taken.keys()].filter((each) => each !== key),
+      },
+      kept: (at) => void this.#held.set(key, { request, revision: at }),
+      failed: () => {
+        for (const [each, held] of taken) if (!this.#held.has(each)) this.#held.set(each, held);
+      },
     };
   }
 
-  kept(key: string, request: KnownRequest, revision: number): void {
-    this.#held.set(key, { request, revision });
-  }
-
-  #forget(): readonly string[] {
-    const keys: string[] = [];
-    for (const [key, held] of this.#held) {
-      const isTooMany = this.#held.size - keys.length >= MAX_KEPT;
-      if (keys.length >= MAX_FORGOTTEN || !(isTooMany || this.#isOver(held))) break;
-      keys.push(key);
+  /** Takes out `key`, and what is over or too much. */
+  #forget(key: string): ReadonlyMap<string, Held> {
+    const taken = new Map<string, Held>();
+    const take = (each: string): void => {
+      const held = this.#held.get(each);
+      if (held !== undefined) taken.set(each, held);
+      this.#held.delete(each);
+    };
+    take(key);
+    for (const [each, held] of this.#held) {
+      const isTooMany = this.#held.size >= MAX_KEPT;
+      if (taken.size >= MAX_FORGOTTEN || !(isTooMany || this.#isOver(held))) break;
+      take(each);
     }
-    for (const key of keys) this.#held.delete(key);
-    return keys;
+    return taken;
   }
 
   #isOver({ request }: Held): boolean {

@@ -1,5 +1,5 @@
 import { settle, World, wireInput } from "@flintlock/core/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Caller, LOCAL_CALLER } from "../domain/caller.ts";
 
 const OTHER: Caller = { name: "other", role: "operator", namespaces: "all" };
@@ -77,6 +77,21 @@ test("after a day an id is forgotten, and its record goes with the next create",
   expect((await world.store.list("request/")).map(({ key }) => key)).toEqual(["request/flintlockd/r2"]);
   expect((await microvms.create(input)).uid).not.toBe(uid);
   expect(next.uid).not.toBe(uid);
+});
+
+test("a create that could not be stored may be sent again, under an id that was over as well", async () => {
+  const world = new World();
+  const { microvms } = await world.daemon();
+  await microvms.create(input);
+  await microvms.create({ ...input, requestId: "r2" });
+  world.clock.advance(DAY_MS + 1);
+  const commit = vi.spyOn(world.store, "commit").mockRejectedValueOnce(new Error("no space left"));
+  await expect(microvms.create(input)).rejects.toThrow("no space left");
+  commit.mockRestore();
+  for (const requestId of ["r1", "r2"]) {
+    const { uid } = await microvms.create({ ...input, requestId });
+    expect((await microvms.create({ ...input, requestId })).uid).toBe(uid);
+  }
 });
 
 test("an id that is too long or not printable is refused", async () => {
