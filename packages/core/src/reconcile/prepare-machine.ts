@@ -32,17 +32,13 @@ export const prepareMachine = async (
   }
   const rootImage =
     rootVolume?.source.kind === "image" ? await imageOf(vm, ports, rootVolume.source.image) : undefined;
+  const isOurInitrd = files.isOurInitrd && rootVolume !== undefined;
   const machine = machineOf(vm, {
     directory,
     ...files,
-    isOurInitrd: files.isOurInitrd && rootVolume !== undefined,
+    isOurInitrd,
     disks,
-    seed: await seedOf(
-      vm,
-      ports,
-      { directory, mountsItself: files.isOurInitrd && rootVolume !== undefined },
-      signal,
-    ),
+    seed: await seedOf(vm, ports, { directory, mountsItself: isOurInitrd }, signal),
     networkConfig: vm.spec.kernel.addNetworkConfig
       ? ports.cloudInit.networkConfig(ethernetsOf(vm.uid, vm.spec))
       : undefined,

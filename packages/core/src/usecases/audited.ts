@@ -107,7 +107,7 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
       get: (target) => reading("microvms.get", asNamed(target), () => microvms.get(target)),
       getByUid: (uid) => reading("microvms.getByUid", { uid: short(uid) }, () => microvms.getByUid(uid)),
       setLabels: async (uid, labels) => {
-        const subject = await microvms.getByUid(uid).then(subjectOf, () => ({ uid: short(uid) }));
+        const subject = await meantByUid(uid);
         return changing("microvms.setLabels", subject, { work: () => microvms.setLabels(uid, labels) });
       },
       list: (filter) =>
