@@ -12,7 +12,7 @@ import type { CallInfo } from "./adapters/api/interceptor.ts";
 import type { ApiOptions } from "./adapters/api/server.ts";
 import { createMetrics } from "./adapters/telemetry/metrics.ts";
 import { metricsPages, renderMetrics } from "./adapters/telemetry/pages.ts";
-import { startTracing } from "./adapters/telemetry/tracing/tracing.ts";
+import { startTracing } from "./adapters/telemetry/tracing/start-tracing.ts";
 import { systemClock } from "./adapters/time/system-clock.ts";
 import type { Config } from "./config/config.ts";
 import type { DisposeStack } from "./dispose-stack.ts";

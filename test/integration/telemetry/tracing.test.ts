@@ -2,10 +2,8 @@ import { type Log, type LogFields, silentLog } from "@flintlock/core";
 import { settle, World, wireInput } from "@flintlock/core/testing";
 import { expect, test, vi } from "vitest";
 import { fakeUseCases } from "../../../packages/daemon/src/adapters/api/testing/fake-use-cases.ts";
-import {
-  startTracing,
-  type TracedCall,
-} from "../../../packages/daemon/src/adapters/telemetry/tracing/tracing.ts";
+import { startTracing } from "../../../packages/daemon/src/adapters/telemetry/tracing/start-tracing.ts";
+import type { TracedCall } from "../../../packages/daemon/src/adapters/telemetry/tracing/tracing.ts";
 import { startCollector } from "../../support/otlp-collector.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";

@@ -1,4 +1,4 @@
-/** The only file that knows OpenTelemetry's libraries; `tracing.ts` loads it when there is an endpoint. */
+/** The only file that knows OpenTelemetry's libraries; `start-tracing.ts` loads it when there is an endpoint. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log, Span, UseCases } from "@flintlock/core";
 import {
