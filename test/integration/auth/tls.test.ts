@@ -237,7 +237,8 @@ test("a new certificate is used without a restart, and a broken one changes noth
   await rm(certPath);
   logged = [];
   await api?.reloadCertificates();
-  expect(logged[0]).toContain(`certificate file ${certPath} does not exist`);
+  // The other listener's look at the key may end in between.
+  expect(logged.join("\n")).toContain(`certificate file ${certPath} does not exist`);
   expect(await served()).toBe("second");
 
   // Open connections are not cut

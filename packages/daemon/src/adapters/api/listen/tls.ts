@@ -65,7 +65,7 @@ export const createTlsFront = async (options: TlsFrontOptions): Promise<TlsFront
   });
   tellOf(first, files, log);
 
-  const reload = async (): Promise<void> => {
+  const readAgain = async (): Promise<void> => {
     try {
       const next = await readCertificates(files, new Date());
       server.setSecureContext(contextOf(next));
@@ -75,6 +75,12 @@ export const createTlsFront = async (options: TlsFrontOptions): Promise<TlsFront
         reason: toFlintlockError(error).message,
       });
     }
+  };
+  // One after the other: what was read first must not be used last.
+  let turn = Promise.resolve();
+  const reload = (): Promise<void> => {
+    turn = turn.then(readAgain);
+    return turn;
   };
   const paths = [files.certPath, files.keyPath, ...(files.clientCaPath ? [files.clientCaPath] : [])];
   const watch = watchFiles(
