@@ -13,6 +13,10 @@ export const guestDevice = (spec: MicroVMSpec, volume: Volume): string | undefin
   return `vd${letter}${volume.partitionId === undefined ? "" : "1"}`;
 };
 
+/** COMPAT: upstream knows one, and calls it `user`; the others go by the id of their volume. */
+export const filesystemTag = (spec: MicroVMSpec, volume: Volume): string =>
+  volume === volumesOf(spec).find(({ source }) => source.kind === "virtiofs") ? "user" : volume.id;
+
 /** The caller's, or one that stays the same for as long as the microVM lives. */
 export const macOf = (uid: Uid, { guestMac, deviceId }: NetworkInterface): string =>
   guestMac ?? deriveMac(uid, deviceId);

@@ -42,6 +42,9 @@ export interface MicroVMSpec {
   readonly metadata: Readonly<Record<string, string>>;
   readonly allowGuestAgent: boolean;
   readonly cpuConfig?: CpuConfig | undefined;
+  readonly limits?: RateLimits | undefined;
+  /** MiB that the host takes back to begin with; undefined = no balloon */
+  readonly balloonMib?: number | undefined;
   readonly process: ProcessOverride;
   readonly ports: readonly PortPublication[];
   /** Which comes first when the image offers both an init system and a command */
@@ -56,6 +59,15 @@ export interface MicroVMSpec {
 export interface CpuConfig {
   readonly featuresToEnable: readonly string[];
   readonly kvmCapabilitiesToDisable: readonly string[];
+}
+
+/** Ceilings for each device of a kind; absent = none. */
+export interface RateLimits {
+  /** Of each interface, each way */
+  readonly networkBytesPerSecond?: number | undefined;
+  /** Of each volume, reads and writes together */
+  readonly diskBytesPerSecond?: number | undefined;
+  readonly diskOpsPerSecond?: number | undefined;
 }
 
 export interface BootFile {

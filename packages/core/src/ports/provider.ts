@@ -5,7 +5,7 @@
  * Every method is idempotent and takes a signal; each may be called by a daemon that did not start the VMM.
  */
 import type { GuestConfig } from "../domain/guest-config.ts";
-import type { GuestExit, PortPublication, ProviderName } from "../domain/microvm.ts";
+import type { GuestExit, PortPublication, ProviderName, RateLimits } from "../domain/microvm.ts";
 import type { Uid } from "../domain/units.ts";
 import type { Disk, DiskFormat } from "./volume-store.ts";
 
@@ -22,6 +22,10 @@ export type Capability =
   /** Knows KVM's capabilities by number */
   | "kvm-capabilities"
   | "vsock"
+  /** Keeps `RateLimits` */
+  | "rate-limits"
+  /** Can take memory back from a running guest */
+  | "balloon"
   /** Has a network of its own that needs no privilege, with published ports */
   | "user-network";
 
@@ -44,6 +48,18 @@ export interface MachineInterface {
   readonly mac: string;
   /** Undefined = the provider's user-mode network */
   readonly hostDevice: HostDevice | undefined;
+  /** The guest asks for its metadata over it, where the provider has a service for that */
+  readonly isForMetadata?: boolean;
+}
+
+/** A directory of the host that the guest mounts by virtiofs. */
+export interface MachineFilesystem {
+  readonly volumeId: string;
+  /** What the guest mounts it by, at most 36 bytes (virtio 1.2, 5.11.4) */
+  readonly tag: string;
+  /** Absolute; the operator has allowed it */
+  readonly hostPath: string;
+  readonly isReadOnly: boolean;
 }
 
 export interface HostDevice {
@@ -69,8 +85,19 @@ export interface Machine {
   readonly disks: readonly MachineDisk[];
   /** For cloud-init, read-only; attached last, so that it moves no volume */
   readonly seed?: Disk | undefined;
+  /** In the order of the volumes; none has a place among the disks */
+  readonly filesystems?: readonly MachineFilesystem[];
   /** Processor features besides those the guest has anyway */
   readonly cpuFeatures?: readonly string[];
+  /** Capabilities of KVM, by number, that it goes without */
+  readonly disabledKvmCapabilities?: readonly string[];
+  readonly limits?: RateLimits | undefined;
+  /** A balloon of this size to begin with, in MiB; undefined = no balloon */
+  readonly balloonMib?: number | undefined;
+  /** What the metadata service answers under `/latest/`, by key; undefined = the provider has none */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Programs of the host may talk to the guest's agent (`AgentSocket`), whoever wrote it */
+  readonly hasAgentSocket?: boolean;
   readonly interfaces: readonly MachineInterface[];
   readonly ports: readonly PortPublication[];
   /** Handed to our initrd; undefined when the initrd is not ours */
@@ -80,7 +107,13 @@ export interface Machine {
 /** What the host says of a machine, asked anew each time. */
 export type MachineState =
   | { readonly state: "absent" }
-  | { readonly state: "running"; readonly isReady: boolean; readonly pid: number }
+  | {
+      readonly state: "running";
+      readonly isReady: boolean;
+      /** Its processors stand still. False when the VMM does not say: then other calls will find out */
+      readonly isPaused: boolean;
+      readonly pid: number;
+    }
   /** `wasReady`: the guest had reported ready before it ended, so this was a run, not a failed boot */
   | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
 
@@ -147,8 +180,16 @@ export interface AgentSocket {
   close(ref: MachineRef): Promise<void>;
 }
 
+/** Whether guests can run on this host, and what made us think so: a sentence for an operator. */
+export interface Availability {
+  readonly isUsable: boolean;
+  readonly reason: string;
+}
+
 export interface Provider {
   readonly traits: ProviderTraits;
+  /** Asks the host, once: program, version, KVM. Quick enough for a request; never throws for what the host lacks. */
+  availability(signal: AbortSignal): Promise<Availability>;
   readonly agentSocket: AgentSocket;
   /**
    * Starts the VMM, or finds it running. Resolves when the VMM executes the guest.
@@ -163,6 +204,10 @@ export interface Provider {
   awaitReady(machine: Machine, signal: AbortSignal): Promise<void>;
   /** Asks the guest, then TERM, then KILL; `graceMs` for the whole. Absent is success. */
   stop(ref: MachineRef, graceMs: number, signal: AbortSignal): Promise<void>;
+  /** Stops the guest's processors; paused is success. @throws FlintlockError `failed_precondition` – it does not run */
+  pause(ref: MachineRef, signal: AbortSignal): Promise<void>;
+  /** Lets it go on, and its clock catch up; running is success. @throws FlintlockError `failed_precondition` */
+  resume(ref: MachineRef, signal: AbortSignal): Promise<void>;
   observe(ref: MachineRef): Promise<MachineState>;
   /**
    * The machine's numbers now; empty when it does not run. What comes from the VMM or the guest is parsed and bounded.

@@ -1,10 +1,16 @@
 /** From a record and prepared parts to what a VMM is given. Pure. */
 import type { GuestConfig, GuestInterface, GuestMount, GuestProcess } from "../domain/guest-config.ts";
-import { guestDevice, macOf } from "../domain/guest-devices.ts";
+import { filesystemTag, guestDevice, macOf } from "../domain/guest-devices.ts";
 import type { ImageConfig } from "../domain/image.ts";
 import type { MicroVM, MicroVMSpec, NetworkInterface } from "../domain/microvm.ts";
 import { deriveMac } from "../domain/names.ts";
-import type { HostDevice, Machine, MachineDisk, MachineInterface } from "../ports/provider.ts";
+import type {
+  HostDevice,
+  Machine,
+  MachineDisk,
+  MachineFilesystem,
+  MachineInterface,
+} from "../ports/provider.ts";
 import type { Disk } from "../ports/volume-store.ts";
 
 export interface MachineParts {
@@ -18,6 +24,8 @@ export interface MachineParts {
   readonly seed: Disk | undefined;
   /** Base64; undefined when nobody asked for it on the command line */
   readonly networkConfig: string | undefined;
+  /** Of a provider with a metadata service */
+  readonly metadata: Readonly<Record<string, string>> | undefined;
   /** By device id */
   readonly hostDevices: Readonly<Record<string, HostDevice>>;
   /** Of the root volume */
@@ -44,8 +52,14 @@ export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
   },
   wholeCmdline: vm.spec.kernel.wholeCmdline,
   cpuFeatures: vm.spec.cpuConfig?.featuresToEnable ?? [],
+  disabledKvmCapabilities: vm.spec.cpuConfig?.kvmCapabilitiesToDisable ?? [],
+  limits: vm.spec.limits,
+  balloonMib: vm.spec.balloonMib,
   disks: parts.disks,
+  filesystems: filesystemsOf(vm.spec),
   seed: parts.seed,
+  metadata: parts.metadata,
+  hasAgentSocket: vm.spec.allowGuestAgent,
   interfaces: machineInterfaces(vm, parts),
   ports: vm.spec.ports,
   guest: parts.isOurInitrd ? guestConfig(vm, parts) : undefined,
@@ -59,8 +73,16 @@ const machineInterfaces = (vm: MicroVM, parts: MachineParts): readonly MachineIn
     deviceId: iface.deviceId,
     mac: macOf(vm.uid, iface),
     hostDevice: parts.hostDevices[iface.deviceId],
+    ...(iface.isForMetadata === true && { isForMetadata: true }),
   }));
 };
+
+const filesystemsOf = (spec: MicroVMSpec): readonly MachineFilesystem[] =>
+  spec.additionalVolumes.flatMap((volume) => {
+    const { id: volumeId, source, isReadOnly } = volume;
+    if (source.kind !== "virtiofs") return [];
+    return [{ volumeId, tag: filesystemTag(spec, volume), hostPath: source.hostPath, isReadOnly }];
+  });
 
 const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
   const isUserNetwork = vm.spec.interfaces.length === 0;
@@ -96,10 +118,13 @@ const rootDevice = (vm: MicroVM): string => {
 /** Only volumes with a mount point are mounted. */
 const guestMounts = (spec: MicroVMSpec): readonly GuestMount[] =>
   spec.additionalVolumes.flatMap((volume) => {
-    const device = guestDevice(spec, volume);
-    if (device === undefined || volume.mountPoint === undefined) return [];
     const { mountPoint: path, isReadOnly } = volume;
-    return [{ device: `/dev/${device}`, path, fsType: "ext4", isReadOnly }];
+    if (path === undefined) return [];
+    if (volume.source.kind === "virtiofs") {
+      return [{ device: filesystemTag(spec, volume), path, fsType: "virtiofs", isReadOnly }];
+    }
+    const device = guestDevice(spec, volume);
+    return device === undefined ? [] : [{ device: `/dev/${device}`, path, fsType: "ext4", isReadOnly }];
   });
 
 const userInterface = (vm: MicroVM): GuestInterface => ({

@@ -39,6 +39,7 @@ export const prepareMachine = async (
     isOurInitrd,
     disks,
     seed: await seedOf(vm, ports, { directory, mountsItself: isOurInitrd }, signal),
+    metadata: metadataOf(vm, ports, isOurInitrd),
     networkConfig: vm.spec.kernel.addNetworkConfig
       ? ports.cloudInit.networkConfig(ethernetsOf(vm.uid, vm.spec))
       : undefined,
@@ -128,6 +129,16 @@ const disksOf = async (
   }
   return disks;
 };
+
+/** Every key of the caller's, and what is made for cloud-init; only for a service that answers with them. */
+const metadataOf = (
+  vm: MicroVM,
+  ports: Ports,
+  mountsItself: boolean,
+): Readonly<Record<string, string>> | undefined =>
+  providerOf(ports, vm).traits.capabilities.has("metadata-service")
+    ? { ...vm.spec.metadata, ...seedFiles(vm, ports.cloudInit, mountsItself) }
+    : undefined;
 
 /** A provider with a metadata service needs no disk for it. */
 const seedOf = async (

@@ -48,6 +48,13 @@ export const providerContract = (
       return await pidOf(provider, machine);
     };
 
+    test("it works on this host, or says why not", async () => {
+      expect(await provider.availability(signal)).toEqual({
+        isUsable: true,
+        reason: expect.stringMatching(/\w/),
+      });
+    });
+
     test("a machine that never ran is absent, and there is nothing to stop or to wait for", async () => {
       const machine = await harness.machine();
       expect(await provider.observe(machine)).toEqual({ state: "absent" });
@@ -59,7 +66,12 @@ export const providerContract = (
     test("a machine starts once, becomes ready, and ends when asked", async () => {
       const machine = await harness.machine();
       const pid = await boot(machine);
-      expect(await provider.observe(machine)).toEqual({ state: "running", isReady: true, pid });
+      expect(await provider.observe(machine)).toEqual({
+        state: "running",
+        isReady: true,
+        isPaused: false,
+        pid,
+      });
       await provider.start(machine, signal);
       await provider.awaitReady(machine, signal);
       expect(await pidOf(provider, machine)).toBe(pid);
@@ -85,12 +97,30 @@ export const providerContract = (
       const machine = await harness.machine();
       const pid = await boot(machine);
       const heir = harness.provider();
-      expect(await heir.observe(machine)).toEqual({ state: "running", isReady: true, pid });
+      expect(await heir.observe(machine)).toEqual({ state: "running", isReady: true, isPaused: false, pid });
       await heir.start(machine, signal);
       await heir.awaitReady(machine, signal);
       expect(await pidOf(heir, machine)).toBe(pid);
       await Promise.all([heir.exited(machine, signal), heir.stop(machine, 0, signal)]);
       expect((await heir.observe(machine)).state).not.toBe("running");
+    });
+
+    test("a machine pauses and goes on, the same VMM, also at another daemon's word; one that never ran does neither", async () => {
+      const machine = await harness.machine();
+      await expect(provider.pause(machine, signal)).rejects.toMatchObject({ code: "failed_precondition" });
+      await expect(provider.resume(machine, signal)).rejects.toMatchObject({ code: "failed_precondition" });
+      const pid = await boot(machine);
+      await provider.pause(machine, signal);
+      await provider.pause(machine, signal);
+      const heir = harness.provider();
+      expect(await heir.observe(machine)).toEqual({ state: "running", isReady: true, isPaused: true, pid });
+      await heir.resume(machine, signal);
+      await heir.resume(machine, signal);
+      expect(await provider.observe(machine)).toMatchObject({ isPaused: false, pid });
+
+      await provider.pause(machine, signal);
+      await provider.stop(machine, 0, signal);
+      expect((await provider.observe(machine)).state).not.toBe("running");
     });
 
     test("a VMM that crashes is noticed, told apart from a failed boot, and can be started again", async () => {

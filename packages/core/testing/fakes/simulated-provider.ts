@@ -1,5 +1,6 @@
 import type {
   AgentSocket,
+  Availability,
   ByteStream,
   Capability,
   Clock,
@@ -18,6 +19,7 @@ import { FlintlockError, VMM_GROUP } from "@flintlock/core";
 
 /** What the next calls do, in ms and errors; change it while the provider runs. */
 export interface Script {
+  availability: Availability;
   startMs: number;
   bootMs: number;
   stopMs: number;
@@ -30,7 +32,7 @@ export interface Script {
 }
 
 type Simulated =
-  | { readonly state: "booting" | "ready"; readonly pid: number }
+  | { readonly state: "booting" | "ready"; readonly isPaused: boolean; readonly pid: number }
   | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
 
 /**
@@ -40,6 +42,7 @@ type Simulated =
 export class SimulatedProvider implements Provider {
   readonly traits: ProviderTraits;
   readonly script: Script = {
+    availability: { isUsable: true, reason: "simulated" },
     startMs: 0,
     bootMs: 0,
     stopMs: 0,
@@ -77,6 +80,10 @@ export class SimulatedProvider implements Provider {
     close: async ({ uid }) => void this.#sockets.delete(uid),
   };
 
+  async availability(): Promise<Availability> {
+    return this.script.availability;
+  }
+
   async start(machine: Machine, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const existing = this.#machines.get(machine.uid);
@@ -86,7 +93,7 @@ export class SimulatedProvider implements Provider {
     if (this.script.startMs > 0) await this.#clock.sleep(this.script.startMs, signal);
     this.calls.push(`start ${machine.uid}`);
     this.onStart(machine);
-    this.#machines.set(machine.uid, { state: "booting", pid: this.#nextPid++ });
+    this.#machines.set(machine.uid, { state: "booting", isPaused: false, pid: this.#nextPid++ });
   }
 
   async awaitReady(machine: Machine, signal: AbortSignal): Promise<void> {
@@ -98,7 +105,7 @@ export class SimulatedProvider implements Provider {
     if (simulated === undefined || simulated.state === "exited") {
       throw new FlintlockError("provider_failed", "the VMM ended before the guest was ready");
     }
-    this.#machines.set(machine.uid, { state: "ready", pid: simulated.pid });
+    this.#machines.set(machine.uid, { ...simulated, state: "ready" });
   }
 
   async stop(ref: MachineRef, _graceMs: number, signal: AbortSignal): Promise<void> {
@@ -109,11 +116,30 @@ export class SimulatedProvider implements Provider {
     this.#ended(ref.uid);
   }
 
+  async pause(ref: MachineRef): Promise<void> {
+    this.#setPaused(ref, true);
+  }
+
+  async resume(ref: MachineRef): Promise<void> {
+    this.#setPaused(ref, false);
+  }
+
+  #setPaused({ uid }: MachineRef, isPaused: boolean): void {
+    const machine = this.#machines.get(uid);
+    if (machine === undefined || machine.state === "exited") {
+      throw new FlintlockError("failed_precondition", "the microVM does not run");
+    }
+    if (machine.isPaused === isPaused) return;
+    this.calls.push(`${isPaused ? "pause" : "resume"} ${uid}`);
+    this.#machines.set(uid, { ...machine, isPaused });
+  }
+
   async observe(ref: MachineRef): Promise<MachineState> {
     const machine = this.#machines.get(ref.uid);
     if (machine === undefined) return { state: "absent" };
     if (machine.state === "exited") return machine;
-    return { state: "running", isReady: machine.state === "ready", pid: machine.pid };
+    const { state, isPaused, pid } = machine;
+    return { state: "running", isReady: state === "ready", isPaused, pid };
   }
 
   exited(ref: MachineRef, signal: AbortSignal): Promise<void> {

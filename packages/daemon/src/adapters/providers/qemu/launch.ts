@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { FlintlockError, type Machine } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
 import { deadline, pause } from "../shared/deadline.ts";
-import { connectIn } from "../shared/directory-socket.ts";
 import { forgetGuestExit } from "../shared/guest-exit.ts";
 import { clearGuestStatus } from "../shared/guest-status.ts";
 import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
@@ -22,7 +21,7 @@ import {
   qemuArgs,
 } from "./args.ts";
 import { kernelHasAcpi } from "./kernel-acpi.ts";
-import { openQmp } from "./qmp.ts";
+import { runState } from "./run-state.ts";
 
 /** QEMU answers within 0.2 s; many of them at once on a busy host take longer */
 const LAUNCH_TIMEOUT_MS = 30_000;
@@ -103,19 +102,6 @@ const executes = async (
       throw new FlintlockError("provider_failed", "QEMU ended at once");
     if ((await runState(directory, limit.signal)) === "running") return;
     await pause(wait, limit.signal);
-  }
-};
-
-/** Undefined while QEMU does not listen yet. */
-const runState = async (directory: string, signal: AbortSignal): Promise<unknown> => {
-  try {
-    await using qmp = await openQmp(await connectIn(directory, QMP_SOCKET, signal), signal);
-    const status = await qmp.execute("query-status");
-    return typeof status === "object" && status !== null && "status" in status ? status.status : undefined;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof FlintlockError && error.code === "unavailable") return undefined;
-    throw error;
   }
 };
 

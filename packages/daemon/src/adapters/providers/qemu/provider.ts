@@ -43,6 +43,7 @@ import { createChannels } from "./channels.ts";
 import { createConsoles } from "./console.ts";
 import { launch } from "./launch.ts";
 import { machineMetrics } from "./metrics.ts";
+import { isPaused, setPaused } from "./run-state.ts";
 import { shutDown } from "./shutdown.ts";
 import { hostTscKhz } from "./tsc.ts";
 
@@ -127,6 +128,12 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
     log.info("VMM started", { uid: machine.uid, pid, ...host });
   };
 
+  /** To a standstill, or on. */
+  const turn = async (ref: MachineRef, toPause: boolean, signal: AbortSignal): Promise<void> => {
+    if ((await find(ref)).state !== "running") throw notRunning();
+    await questions.run(ref.uid, () => setPaused(ref.directory, toPause, signal));
+  };
+
   const connect: Provider["connect"] = async (ref, port, signal) =>
     (await channels.channel(ref, signal)).open(port);
   const agentSockets = createAgentSockets({ directory: options.agentSocketsDir, connect, log });
@@ -135,6 +142,16 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
     traits: TRAITS,
     agentSocket: agentSockets,
     accelerator,
+
+    async availability(signal) {
+      try {
+        const { accelerator: name, reason } = await accelerator(signal);
+        return { isUsable: true, reason: `${name}: ${reason}` };
+      } catch (error) {
+        signal.throwIfAborted();
+        return { isUsable: false, reason: error instanceof Error ? error.message : String(error) };
+      }
+    },
 
     async start(machine, signal) {
       await lock.run(machine.uid, () => startOnce(machine, signal));
@@ -173,13 +190,18 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
       });
     },
 
+    pause: (ref, signal) => lock.run(ref.uid, () => turn(ref, true, signal)),
+
+    resume: (ref, signal) => lock.run(ref.uid, () => turn(ref, false, signal)),
+
     async observe(ref): Promise<MachineState> {
       const found = await find(ref);
       if (found.state === "never-started") return { state: "absent" };
       if (found.state === "gone") return { state: "exited", ...(await exitOf(ref, found.identity)) };
       watched.add(ref.directory);
       const isReady = !(await reportsState(ref.directory)) || (await readGuestStatus(ref.directory)).isReady;
-      return { state: "running", isReady, pid: found.identity.pid };
+      const paused = await questions.run(ref.uid, () => isPaused(ref.directory));
+      return { state: "running", isReady, isPaused: paused, pid: found.identity.pid };
     },
 
     async metrics(machine, scope, signal) {
@@ -217,6 +239,9 @@ const bootFailed = (what: string, cause?: Error): FlintlockError =>
     hint: "Its console tells more.",
     cause,
   });
+
+const notRunning = (): FlintlockError =>
+  new FlintlockError("failed_precondition", "the microVM does not run", { hint: "Start it first." });
 
 /** What console and VMM said last. */
 const lastWords = async (directory: string): Promise<Error> => {
