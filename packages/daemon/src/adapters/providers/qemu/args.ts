@@ -15,7 +15,6 @@ import {
   type PortPublication,
 } from "@flintlock/core";
 import { completedCmdline, kernelCmdline } from "../shared/cmdline.ts";
-import { PID_FILE } from "../shared/guest-exit.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import type { Accelerator } from "./accelerator.ts";
 
@@ -23,6 +22,8 @@ export const QMP_SOCKET = "qmp.sock";
 export const AGENT_SOCKET = "agent.sock";
 export const CONSOLE_SOCKET = "console.sock";
 export const CONSOLE_LOG = "console.log";
+/** QEMU removes it when it ends in good order */
+export const PID_FILE = "vmm.pid";
 
 /** virtio-mmio transports of microvm with ACPI (QEMU: docs/system/i386/microvm.rst) */
 const MMIO_SLOTS = 24;

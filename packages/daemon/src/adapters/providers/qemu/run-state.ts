@@ -35,6 +35,12 @@ export const setPaused = async (directory: string, paused: boolean, signal: Abor
   await qmp.execute(paused ? "stop" : "cont");
 };
 
+/** Nothing tells whether somebody in the guest listens. */
+export const pressPowerButton = async (directory: string, signal: AbortSignal): Promise<void> => {
+  await using qmp = await openQmp(await connectIn(directory, QMP_SOCKET, signal), signal);
+  await qmp.execute("system_powerdown");
+};
+
 const statusOf = async (qmp: QmpClient): Promise<string | undefined> => {
   const status = await qmp.execute("query-status");
   const isObject = typeof status === "object" && status !== null && "status" in status;

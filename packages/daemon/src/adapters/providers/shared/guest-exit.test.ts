@@ -10,7 +10,13 @@ let ending: Ending;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "guest-exit-"));
   const identity = { pid: 2, startTime: "1", bootId: await readBootId() };
-  ending = { directory, identity, end: { code: 0, signal: undefined }, now: 1000 };
+  ending = {
+    directory,
+    identity,
+    end: { code: 0, signal: undefined },
+    now: 1000,
+    endedWell: async () => true,
+  };
 });
 afterEach(async () => await rm(directory, { recursive: true }));
 
@@ -57,8 +63,7 @@ test("without the guest's word, the VMM's end tells", async () => {
   );
   expect(await reasonOf({ identity: { ...ending.identity, bootId: "another" } })).toBe("host restarted");
   expect(await reasonOf({ end: undefined })).toBe("guest powered off");
-  await writeFile(join(directory, "vmm.pid"), "2");
-  expect(await reasonOf({ end: undefined })).toBe("VMM ended unexpectedly");
+  expect(await reasonOf({ end: undefined, endedWell: async () => false })).toBe("VMM ended unexpectedly");
   expect(await reasonOf({ reason: "ended by the host" })).toBe("ended by the host");
   await say({ event: "error", step: "root", message: "no such device" });
   expect(await reasonOf({})).toBe("guest failed at root: no such device");

@@ -1,8 +1,8 @@
 /**
- * How a guest ended. Worked out once from what is left (the status channel, the VMM's end, its pid file) and
+ * How a guest ended. Worked out once from what is left (the status channel, the VMM's end, its own traces) and
  * written down, so that every later question gets the same answer.
  */
-import { access, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type GuestExit, unixMs } from "@flintlock/core";
 import { type GuestStatus, readGuestStatus } from "./guest-status.ts";
@@ -12,8 +12,6 @@ import { readJson, writeJson } from "./vm-files.ts";
 import type { ChildEnd, VmmIdentity } from "./vmm-process.ts";
 
 const EXIT_FILE = "exit.json";
-/** The VMM's pid file: it removes it when it ends in good order */
-export const PID_FILE = "vmm.pid";
 /** A shell's way to say "ended by signal n" */
 const SIGNAL_BASE = 128;
 
@@ -24,6 +22,8 @@ export interface Ending {
   readonly end: ChildEnd | undefined;
   /** Milliseconds since the epoch */
   readonly now: number;
+  /** Whether the VMM has left the signs of an end in good order; asked when nobody saw its end */
+  readonly endedWell: () => Promise<boolean>;
   /** Set by whoever ended the VMM by force */
   readonly reason?: string;
 }
@@ -65,9 +65,7 @@ const workOut = async (
   if (ending.end?.code !== undefined && ending.end.code !== 0) {
     return reason(`VMM ended unexpectedly with status ${ending.end.code}`);
   }
-  return reason(
-    (await exists(join(ending.directory, PID_FILE))) ? "VMM ended unexpectedly" : "guest powered off",
-  );
+  return reason((await ending.endedWell()) ? "guest powered off" : "VMM ended unexpectedly");
 };
 
 const processReason = (code: number): string =>
@@ -83,9 +81,3 @@ const parseEnded = (
   if (typeof reason !== "string" || typeof at !== "number" || typeof wasReady !== "boolean") return undefined;
   return { exit: { code: typeof code === "number" ? code : undefined, reason, at: unixMs(at) }, wasReady };
 };
-
-const exists = async (path: string): Promise<boolean> =>
-  await access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,28 +1,25 @@
 /**
  * Ends a machine: the guest is asked (through the agent, or by the power button where the guest is a
- * stranger), then QEMU, then the kernel. Each has its share of the grace period; whoever is deaf is skipped.
+ * stranger), then its VMM, then the kernel. Each has its share of the grace period; whoever is deaf is skipped.
  */
 import { AGENT_PORT, FlintlockError, type Log, type MachineRef } from "@flintlock/core";
 import { poweroff } from "../../guest/agent.ts";
-import { deadline, pause } from "../shared/deadline.ts";
-import { connectIn } from "../shared/directory-socket.ts";
-import { readGuestStatus } from "../shared/guest-status.ts";
-import type { VmmIdentity, VmmProcesses } from "../shared/vmm-process.ts";
-import { QMP_SOCKET } from "./args.ts";
-import type { Channels } from "./channels.ts";
-import { openQmp } from "./qmp.ts";
+import { deadline, pause } from "./deadline.ts";
+import { readGuestStatus } from "./guest-status.ts";
+import type { VmmDriver } from "./vmm-driver.ts";
+import type { VmmIdentity, VmmProcesses } from "./vmm-process.ts";
 
 /** An agent answers in milliseconds, on a host with sixteen busy guests in seconds */
 const MAX_ASK_MS = 10_000;
 /** Of the grace period, for the guest to answer; the rest is for it to do as it said */
 const ASK_SHARE = 0.5;
-/** Of the grace period, kept for QEMU to flush its disks after TERM */
+/** Of the grace period, kept for the VMM to flush its disks after TERM */
 const VMM_SHARE = 0.2;
 const MAX_VMM_SHARE_MS = 2000;
 
 export interface ShutdownParts {
   readonly processes: VmmProcesses;
-  readonly channels: Channels;
+  readonly driver: Pick<VmmDriver, "connect" | "pressPowerButton" | "isPaused">;
   readonly log: Log;
 }
 
@@ -36,7 +33,9 @@ export const shutDown = async (
 ): Promise<boolean> => {
   const vmmMs = Math.min(MAX_VMM_SHARE_MS, guest.graceMs * VMM_SHARE);
   const end = performance.now() + guest.graceMs - vmmMs;
-  if (guest.graceMs > 0 && (await ask(ref, guest.isOurs, end, parts, signal))) {
+  // A guest that stands still hears nothing.
+  const listens = guest.graceMs > 0 && !(await parts.driver.isPaused(ref));
+  if (listens && (await ask(ref, guest.isOurs, end, parts, signal))) {
     if (await endsBefore(identity, end, parts.processes, signal)) return true;
     parts.log.warn("the guest did not power off in time", { uid: ref.uid, graceMs: guest.graceMs });
   }
@@ -49,7 +48,7 @@ const ask = async (
   ref: MachineRef,
   isOurs: boolean,
   end: number,
-  { channels, log }: ShutdownParts,
+  { driver, log }: ShutdownParts,
   signal: AbortSignal,
 ): Promise<boolean> => {
   using limit = deadline(
@@ -58,11 +57,14 @@ const ask = async (
     "asking the guest",
   );
   try {
-    if (!isOurs) return await pressPowerButton(ref, limit.signal);
+    if (!isOurs) {
+      // True even when nobody in the guest listens for the button: that cannot be seen.
+      await driver.pressPowerButton(ref, limit.signal);
+      return true;
+    }
     // Before it is ready nobody listens, and nothing is there to lose.
     if (!(await readGuestStatus(ref.directory)).isReady) return false;
-    const channel = await channels.channel(ref, limit.signal);
-    const stream = channel.open(AGENT_PORT);
+    const stream = await driver.connect(ref, AGENT_PORT, limit.signal);
     const stop = (): void => void stream[Symbol.asyncDispose]();
     limit.signal.addEventListener("abort", stop, { once: true });
     await poweroff(stream);
@@ -77,13 +79,6 @@ const ask = async (
     });
     return false;
   }
-};
-
-/** True even when nobody in the guest listens for the button: that cannot be seen. */
-const pressPowerButton = async (ref: MachineRef, signal: AbortSignal): Promise<boolean> => {
-  await using qmp = await openQmp(await connectIn(ref.directory, QMP_SOCKET, signal), signal);
-  await qmp.execute("system_powerdown");
-  return true;
 };
 
 const endsBefore = async (

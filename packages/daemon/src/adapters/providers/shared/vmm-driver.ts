@@ -1,0 +1,52 @@
+/** What one kind of VMM does its own way; `vmm-provider.ts` makes a whole provider of it. */
+import type {
+  AgentSocket,
+  Availability,
+  ByteStream,
+  Machine,
+  MachineMetric,
+  MachineRef,
+  MeteredMachine,
+  MetricScope,
+  ProviderTraits,
+} from "@flintlock/core";
+import type { LogBounds } from "./bounded-log.ts";
+import type { VmmIdentity, VmmProcesses } from "./vmm-process.ts";
+
+export interface VmmDriver {
+  readonly traits: ProviderTraits;
+  readonly agentSocket: AgentSocket;
+  /** Files of a VM's directory that grow while it runs, with their bounds; undefined = the default ones */
+  readonly logs: Readonly<Record<string, LogBounds | undefined>>;
+  /** Those that tell why a boot failed: name as shown, then file */
+  readonly lastWords: Readonly<Record<string, string>>;
+  availability(signal: AbortSignal): Promise<Availability>;
+  /** What is in the command line of this VM's VMM, and of no other process */
+  marker(uid: string): string;
+  /**
+   * Starts the VMM in a directory whose earlier one, if any, has ended; resolves when the guest executes. What an
+   * earlier run left there is not taken for this one's.
+   */
+  launch(machine: Machine, processes: VmmProcesses, signal: AbortSignal): Promise<VmmIdentity>;
+  /** False: the guest does not execute yet, because a daemon ended in the middle of `launch`. Asked of a running VMM */
+  hasLaunched(ref: MachineRef): Promise<boolean>;
+  /** Asks a guest that is not ours to end; resolves when it was asked, as far as one can know */
+  pressPowerButton(ref: MachineRef, signal: AbortSignal): Promise<void>;
+  /** Idempotent; of a VMM that runs */
+  setPaused(ref: MachineRef, isPaused: boolean, signal: AbortSignal): Promise<void>;
+  /** False when the VMM does not say; soon */
+  isPaused(ref: MachineRef): Promise<boolean>;
+  /** Whether the VMM, whose end nobody saw, has left the signs of an end in good order */
+  endedWell(directory: string): Promise<boolean>;
+  /** Takes back what the VMM had of the host besides its process and directory; after each end, absent is success */
+  tidy(ref: MachineRef): Promise<void>;
+  metrics(
+    machine: MeteredMachine,
+    identity: VmmIdentity,
+    scope: MetricScope,
+    signal: AbortSignal,
+  ): Promise<readonly MachineMetric[]>;
+  connect(ref: MachineRef, port: number, signal: AbortSignal): Promise<ByteStream>;
+  console(ref: MachineRef, signal: AbortSignal): Promise<ByteStream>;
+  close(): Promise<void>;
+}
