@@ -2,9 +2,10 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Starts the client and waits at most 300 ms for its first lease, so that a process finds its network where the
  * server is quick and does not wait where there is none.
  */
-void dhcp_start(const char *name, int index, bool writes_resolv);
+void dhcp_start(const char *name, int index, uint32_t metric, bool writes_resolv);

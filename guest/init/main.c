@@ -180,8 +180,9 @@ int main(int argc, char **argv)
     mounts_system(for_process, config.root.is_read_only);
     mount_volumes();
     net_write_files(&config, for_process);
-    /* cloud-init sets up the network itself, and would stumble over addresses that are there already. */
-    if (for_process || access("/usr/bin/cloud-init", X_OK) < 0)
+    /* cloud-init sets up the network itself, and would stumble over addresses that are there already; but one that was
+       told nothing may not run at all. */
+    if (for_process || !config.is_cloud_init_told || access("/usr/bin/cloud-init", X_OK) < 0)
         net_up(&config, for_process);
     if (for_process)
         run_process();

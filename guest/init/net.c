@@ -15,6 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Of the first interface's default route: where several lead everywhere, the first of the list does. */
+#define FIRST_METRIC 100
+
 static int find_by_mac(const char *mac, char name[IF_NAMESIZE])
 {
     DIR *interfaces = opendir("/sys/class/net");
@@ -48,25 +51,41 @@ static bool add_addresses(const struct interface_config *interface, int index)
     return has_any;
 }
 
+/* The kernel may have given the name to an interface that comes later in the list, or is not in it. */
+static void make_room(const char *name)
+{
+    char other[IF_NAMESIZE];
+    int index = (int)if_nametoindex(name);
+    if (index == 0 || index == (int)if_nametoindex("lo"))
+        return;
+    snprintf(other, sizeof other, "net%d", index);
+    if (!netlink_set_name(index, other))
+        log_line("interface %s: name %s: %s", name, other, strerror(errno));
+}
+
 static void set_up(const struct config *config, const struct interface_config *interface, bool writes_files)
 {
     char name[IF_NAMESIZE];
     struct address gateway;
+    uint32_t metric = FIRST_METRIC + (uint32_t)(interface - config->interfaces);
     int index = find_by_mac(interface->mac, name);
     if (index == 0) {
         log_line("interface %s: there is none", interface->mac);
         return;
     }
     if (interface->name != NULL && strcmp(name, interface->name) != 0) {
+        make_room(interface->name);
         if (netlink_set_name(index, interface->name))
             snprintf(name, sizeof name, "%s", interface->name);
         else
             log_line("interface %s: name %s: %s", interface->mac, interface->name, strerror(errno));
     }
+    if (interface->mtu != 0 && !netlink_set_mtu(index, interface->mtu))
+        log_line("interface %s: MTU %u: %s", name, interface->mtu, strerror(errno));
     if (!netlink_set_up(index))
         log_line("interface %s: up: %s", name, strerror(errno));
     if (interface->addresses[0] == NULL) {
-        dhcp_start(name, index, writes_files && config->nameservers[0] == NULL);
+        dhcp_start(name, index, metric, writes_files && config->nameservers[0] == NULL);
         return;
     }
     add_addresses(interface, index);
@@ -74,7 +93,7 @@ static void set_up(const struct config *config, const struct interface_config *i
         return;
     if (!address_parse(interface->gateway, &gateway))
         log_line("interface %s: gateway %s is no address", name, interface->gateway);
-    else if (!netlink_add_default_route(index, &gateway))
+    else if (!netlink_add_default_route(index, &gateway, metric))
         log_line("interface %s: gateway %s: %s", name, interface->gateway, strerror(errno));
 }
 
