@@ -9,6 +9,8 @@ export interface GuestConfig {
   readonly mounts: readonly GuestMount[];
   readonly interfaces: readonly GuestInterface[];
   readonly nameservers: readonly string[];
+  /** cloud-init was told something: where the image has it, and boots its init, the network is left to it */
+  readonly isCloudInitTold?: boolean;
   /** `prefer` decides when the image has both; whichever is missing leaves the other */
   readonly boot: {
     readonly prefer: "init" | "process";
@@ -39,6 +41,8 @@ export interface GuestInterface {
   /** CIDRs; empty = DHCP */
   readonly addresses: readonly string[];
   readonly gateway: string | undefined;
+  /** Bytes; undefined = as the device comes */
+  readonly mtu?: number | undefined;
 }
 
 export interface GuestProcess {

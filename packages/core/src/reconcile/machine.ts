@@ -98,8 +98,9 @@ const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
     mounts: guestMounts(vm.spec),
     interfaces: isUserNetwork
       ? [userInterface(vm)]
-      : vm.spec.interfaces.map((iface) => guestInterface(vm, iface)),
+      : vm.spec.interfaces.map((iface) => guestInterface(vm, iface, parts.hostDevices[iface.deviceId])),
     nameservers: isUserNetwork ? [USER_NETWORK.nameserver] : nameservers,
+    isCloudInitTold: isCloudInitTold(parts),
     boot: {
       prefer: vm.spec.boot === "init-first" ? "init" : "process",
       init: vm.spec.kernel.cmdline["init"] ?? "/sbin/init",
@@ -134,11 +135,19 @@ const userInterface = (vm: MicroVM): GuestInterface => ({
   gateway: USER_NETWORK.gateway,
 });
 
-const guestInterface = (vm: MicroVM, iface: NetworkInterface): GuestInterface => ({
+const isCloudInitTold = ({ seed, networkConfig, metadata }: MachineParts): boolean =>
+  seed !== undefined || networkConfig !== undefined || metadata !== undefined;
+
+const guestInterface = (
+  vm: MicroVM,
+  iface: NetworkInterface,
+  device: HostDevice | undefined,
+): GuestInterface => ({
   mac: macOf(vm.uid, iface),
   name: iface.deviceId,
   addresses: iface.address === undefined ? [] : [iface.address.address],
   gateway: iface.address?.gateway,
+  mtu: device?.mtu,
 });
 
 /**

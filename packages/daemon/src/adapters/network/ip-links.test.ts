@@ -11,7 +11,7 @@ test("a link is read from ip's JSON", () => {
     mtu: 1400,
     master: "br0",
     address: "02:00:00:00:00:01",
-    linkinfo: { info_kind: "tun" },
+    linkinfo: { info_kind: "tun", info_data: { type: "tap", persist: true } },
   };
   expect(parseLink([described])).toEqual({
     name: "fltap0",
@@ -20,7 +20,9 @@ test("a link is read from ip's JSON", () => {
     mtu: 1400,
     isUp: true,
     master: "br0",
+    parent: undefined,
     kind: "tun",
+    mode: "tap",
   });
   for (const bad of [[], {}, null, [null], [{ ifname: 1 }]]) expect(() => parseLink(bad)).toThrow();
 });

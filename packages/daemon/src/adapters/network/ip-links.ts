@@ -19,8 +19,12 @@ export interface Link {
   readonly isUp: boolean;
   /** The bridge it is attached to */
   readonly master: string | undefined;
+  /** The link it is made on, such as a MACVTAP's; undefined for one that stands alone, or in another namespace */
+  readonly parent: string | undefined;
   /** `bridge`, `tun`, `macvtap`, …; undefined for hardware */
   readonly kind: string | undefined;
+  /** Of kind `tun`: `tap` or `tun` */
+  readonly mode: string | undefined;
 }
 
 export interface IpLinks {
@@ -69,26 +73,29 @@ export const createIpLinks = (command: readonly [string, ...string[]]): IpLinks 
 /** The first of `ip -j -d link show`; throws when it is not that. */
 export const parseLink = (value: unknown): Link => {
   const link: unknown = Array.isArray(value) ? value[0] : undefined;
-  const { ifname, ifindex, address, mtu, flags, master, linkinfo } = (link ?? {}) as Readonly<
-    Record<string, unknown>
-  >;
+  const { ifname, ifindex, address, mtu, flags, master, linkinfo, link: parent } = fieldsOf(link);
   if (typeof ifname !== "string" || typeof ifindex !== "number" || typeof mtu !== "number") {
     throw new Error("not the description of a link");
   }
-  const kind =
-    typeof linkinfo === "object" && linkinfo !== null && "info_kind" in linkinfo
-      ? linkinfo.info_kind
-      : undefined;
+  const { info_kind: kind, info_data: data } = fieldsOf(linkinfo);
   return {
     name: ifname,
     index: ifindex,
-    mac: typeof address === "string" ? address : "",
+    mac: textOf(address) ?? "",
     mtu,
     isUp: Array.isArray(flags) && flags.includes("UP"),
-    master: typeof master === "string" ? master : undefined,
-    kind: typeof kind === "string" ? kind : undefined,
+    master: textOf(master),
+    parent: textOf(parent),
+    kind: textOf(kind),
+    mode: textOf(fieldsOf(data)["type"]),
   };
 };
+
+/** Empty for what is no object. */
+const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 const wordsOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "stderr" in cause ? String(cause.stderr) : "";
