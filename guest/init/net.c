@@ -63,7 +63,7 @@ static void make_room(const char *name)
         log_line("interface %s: name %s: %s", name, other, strerror(errno));
 }
 
-static void set_up(const struct config *config, const struct interface_config *interface, bool writes_files)
+static void set_up(const struct config *config, const struct interface_config *interface, bool for_process)
 {
     char name[IF_NAMESIZE];
     struct address gateway;
@@ -85,7 +85,10 @@ static void set_up(const struct config *config, const struct interface_config *i
     if (!netlink_set_up(index))
         log_line("interface %s: up: %s", name, strerror(errno));
     if (interface->addresses[0] == NULL) {
-        dhcp_start(name, index, metric, writes_files && config->nameservers[0] == NULL);
+        dhcp_start(name, index, metric,
+                   config->nameservers[0] != NULL ? RESOLV_LEAVE
+                   : for_process                  ? RESOLV_FOR_PROCESS
+                                                  : RESOLV_FOR_INIT);
         return;
     }
     add_addresses(interface, index);
@@ -97,12 +100,12 @@ static void set_up(const struct config *config, const struct interface_config *i
         log_line("interface %s: gateway %s: %s", name, interface->gateway, strerror(errno));
 }
 
-void net_up(const struct config *config, bool writes_files)
+void net_up(const struct config *config, bool for_process)
 {
     if (!netlink_set_up((int)if_nametoindex("lo")))
         log_line("interface lo: %s", strerror(errno));
     for (size_t i = 0; i < config->interface_count; i++)
-        set_up(config, &config->interfaces[i], writes_files);
+        set_up(config, &config->interfaces[i], for_process);
 }
 
 static void write_if_missing(const char *path, const char *text)
