@@ -19,6 +19,7 @@ test("a link is read from ip's JSON", () => {
     mac: "02:00:00:00:00:01",
     mtu: 1400,
     isUp: true,
+    isAllMulticast: false,
     master: "br0",
     parent: undefined,
     kind: "tun",

@@ -17,6 +17,8 @@ export interface Link {
   readonly mac: string;
   readonly mtu: number;
   readonly isUp: boolean;
+  /** Takes every multicast, not only what this host asked for */
+  readonly isAllMulticast: boolean;
   /** The bridge it is attached to */
   readonly master: string | undefined;
   /** The link it is made on, such as a MACVTAP's; undefined for one that stands alone, or in another namespace */
@@ -78,12 +80,14 @@ export const parseLink = (value: unknown): Link => {
     throw new Error("not the description of a link");
   }
   const { info_kind: kind, info_data: data } = fieldsOf(linkinfo);
+  const hasFlag = (flag: string): boolean => Array.isArray(flags) && flags.includes(flag);
   return {
     name: ifname,
     index: ifindex,
     mac: textOf(address) ?? "",
     mtu,
-    isUp: Array.isArray(flags) && flags.includes("UP"),
+    isUp: hasFlag("UP"),
+    isAllMulticast: hasFlag("ALLMULTI"),
     master: textOf(master),
     parent: textOf(parent),
     kind: textOf(kind),

@@ -25,8 +25,7 @@ export const makeMacvtap = async (
   if (link !== undefined && !isMacvtap(link)) {
     throw new FlintlockError("failed_precondition", `${name} exists and is not a MACVTAP device`);
   }
-  if (link?.isUp === true && link.mac === mac && link.mtu === parent.mtu && link.parent === parent.name)
-    return;
+  if (link !== undefined && isWhole(link, mac, parent)) return;
   await requirePrivilege();
   if (link !== undefined && link.parent !== parent.name) {
     // The kernel does not move one to another parent.
@@ -40,7 +39,16 @@ export const makeMacvtap = async (
   // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
   await links.run(["link", "set", "dev", name, "addrgenmode", "none"], signal);
   await links.run(["link", "set", "dev", name, "alias", alias], signal);
-  await links.run(["link", "set", "dev", name, "address", mac, "mtu", String(parent.mtu), "up"], signal);
+  // Which multicasts the guest wants the kernel does not know, and IPv6 finds its neighbours by multicast.
+  const settings = ["address", mac, "mtu", String(parent.mtu), "allmulticast", "on"];
+  await links.run(["link", "set", "dev", name, ...settings, "up"], signal);
 };
+
+const isWhole = (link: Link, mac: string, parent: Link): boolean =>
+  link.isUp &&
+  link.isAllMulticast &&
+  link.mac === mac &&
+  link.mtu === parent.mtu &&
+  link.parent === parent.name;
 
 export const isMacvtap = ({ kind }: Link): boolean => kind === "macvtap";
