@@ -99,7 +99,7 @@ const char *config_parse(struct config *config, char *text, size_t length)
     *config = (struct config){
         .hostname = json_string(json, "hostname", NULL),
         .nameservers = json_strings(json_get(json, "nameservers")),
-        .is_cloud_init_told = json_bool(json, "isCloudInitTold", true),
+        .is_network_by_cloud_init = json_bool(json, "isNetworkByCloudInit", true),
     };
     if (config->nameservers == NULL)
         return wrong("nameservers", "must be an array of strings");

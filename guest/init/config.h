@@ -43,7 +43,7 @@ struct config {
     struct interface_config interfaces[CONFIG_MAX_INTERFACES];
     size_t interface_count;
     const char **nameservers;
-    bool is_cloud_init_told;
+    bool is_network_by_cloud_init; /* where the image has it */
     bool prefers_process;
     const char *init;
     bool has_process;

@@ -63,25 +63,34 @@ static void make_room(const char *name)
         log_line("interface %s: name %s: %s", name, other, strerror(errno));
 }
 
+void net_name(const struct config *config)
+{
+    for (size_t i = 0; i < config->interface_count; i++) {
+        const struct interface_config *interface = &config->interfaces[i];
+        char name[IF_NAMESIZE];
+        int index = find_by_mac(interface->mac, name);
+        if (index == 0) {
+            log_line("interface %s: there is none", interface->mac);
+            continue;
+        }
+        if (interface->name != NULL && strcmp(name, interface->name) != 0) {
+            make_room(interface->name);
+            if (!netlink_set_name(index, interface->name))
+                log_line("interface %s: name %s: %s", interface->mac, interface->name, strerror(errno));
+        }
+        if (interface->mtu != 0 && !netlink_set_mtu(index, interface->mtu))
+            log_line("interface %s: MTU %u: %s", interface->mac, interface->mtu, strerror(errno));
+    }
+}
+
 static void set_up(const struct config *config, const struct interface_config *interface, bool for_process)
 {
     char name[IF_NAMESIZE];
     struct address gateway;
     uint32_t metric = FIRST_METRIC + (uint32_t)(interface - config->interfaces);
     int index = find_by_mac(interface->mac, name);
-    if (index == 0) {
-        log_line("interface %s: there is none", interface->mac);
+    if (index == 0)
         return;
-    }
-    if (interface->name != NULL && strcmp(name, interface->name) != 0) {
-        make_room(interface->name);
-        if (netlink_set_name(index, interface->name))
-            snprintf(name, sizeof name, "%s", interface->name);
-        else
-            log_line("interface %s: name %s: %s", interface->mac, interface->name, strerror(errno));
-    }
-    if (interface->mtu != 0 && !netlink_set_mtu(index, interface->mtu))
-        log_line("interface %s: MTU %u: %s", name, interface->mtu, strerror(errno));
     if (!netlink_set_up(index))
         log_line("interface %s: up: %s", name, strerror(errno));
     if (interface->addresses[0] == NULL) {
@@ -106,6 +115,13 @@ void net_up(const struct config *config, bool for_process)
         log_line("interface lo: %s", strerror(errno));
     for (size_t i = 0; i < config->interface_count; i++)
         set_up(config, &config->interfaces[i], for_process);
+}
+
+void net_keep_from_cloud_init(void)
+{
+    static const char path[] = "/etc/cloud/cloud.cfg.d/99-flintlock-network.cfg";
+    if (!file_write(path, "network: {config: disabled}\n"))
+        log_line("%s: %s", path, strerror(errno));
 }
 
 static void write_if_missing(const char *path, const char *text)

@@ -22,7 +22,7 @@ void test_config(void)
     CHECK(config.root.is_read_only && strcmp(config.root.device, "LABEL=r") == 0);
     CHECK(config.mount_count == 1 && strcmp(config.mounts[0].fs_type, "vfat") == 0);
     CHECK(config.interface_count == 1 && config.interfaces[0].gateway == NULL && config.interfaces[0].mtu == 9000);
-    CHECK(config.is_cloud_init_told);
+    CHECK(config.is_network_by_cloud_init);
     CHECK(config.prefers_process && config.has_process && config.process.tty && strcmp(config.process.cwd, "/") == 0);
 
     CHECK(strstr(parse(&config, "{\"version\":2}"), "version"));

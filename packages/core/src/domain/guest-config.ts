@@ -9,8 +9,8 @@ export interface GuestConfig {
   readonly mounts: readonly GuestMount[];
   readonly interfaces: readonly GuestInterface[];
   readonly nameservers: readonly string[];
-  /** cloud-init was told something: where the image has it, and boots its init, the network is left to it */
-  readonly isCloudInitTold?: boolean;
+  /** Where the image has cloud-init, and boots its init, the network is left to it; absent = true */
+  readonly isNetworkByCloudInit?: boolean;
   /** `prefer` decides when the image has both; whichever is missing leaves the other */
   readonly boot: {
     readonly prefer: "init" | "process";

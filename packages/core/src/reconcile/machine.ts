@@ -100,7 +100,7 @@ const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
       ? [userInterface(vm)]
       : vm.spec.interfaces.map((iface) => guestInterface(vm, iface, parts.hostDevices[iface.deviceId])),
     nameservers: isUserNetwork ? [USER_NETWORK.nameserver] : nameservers,
-    isCloudInitTold: isCloudInitTold(parts),
+    isNetworkByCloudInit: isNetworkByCloudInit(vm.spec, parts),
     boot: {
       prefer: vm.spec.boot === "init-first" ? "init" : "process",
       init: vm.spec.kernel.cmdline["init"] ?? "/sbin/init",
@@ -135,8 +135,11 @@ const userInterface = (vm: MicroVM): GuestInterface => ({
   gateway: USER_NETWORK.gateway,
 });
 
-const isCloudInitTold = ({ seed, networkConfig, metadata }: MachineParts): boolean =>
-  seed !== undefined || networkConfig !== undefined || metadata !== undefined;
+/** Told nothing, it would ask DHCP, and an address of the spec would be lost. */
+const isNetworkByCloudInit = (spec: MicroVMSpec, parts: MachineParts): boolean => {
+  const isTold = [parts.seed, parts.networkConfig, parts.metadata].some((each) => each !== undefined);
+  return isTold || spec.interfaces.every(({ address }) => address === undefined);
+};
 
 const guestInterface = (
   vm: MicroVM,

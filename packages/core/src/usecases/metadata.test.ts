@@ -75,12 +75,14 @@ test("cloud-init that is told anything is told a static address too, unless the 
   const interfaces = [tap("eth1", { address })];
   const told = await create({ interfaces, metadata: { "user-data": "eA==" } });
   expect(told.seed?.["network-config"]).toBe("network:eth1");
-  expect(told.machine?.guest).toMatchObject({ isCloudInitTold: true });
+  expect(told.machine?.guest).toMatchObject({ isNetworkByCloudInit: true });
   const own = await create({ interfaces, metadata: { "network-config": "eA==" } });
   expect(own.seed?.["network-config"]).toBe("eA==");
   const none = await create({ interfaces });
   expect(none.seed).toBe(undefined);
-  expect(none.machine?.guest).toMatchObject({ isCloudInitTold: false });
+  expect(none.machine?.guest).toMatchObject({ isNetworkByCloudInit: false });
+  const dhcp = await create({ interfaces: [tap("eth1")] });
+  expect(dhcp.machine?.guest).toMatchObject({ isNetworkByCloudInit: true });
 });
 
 test("the MTU of the host's end is the guest's", async () => {
