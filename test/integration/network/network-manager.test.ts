@@ -131,7 +131,13 @@ describe.skipIf(cannot !== undefined)(`TAP devices${cannot === undefined ? "" : 
     ip("link", "add", "link", "old0", "name", name, "type", "macvtap", "mode", "bridge");
     await manager.ensure(owner, macvtap, signal);
     expect(ip("link", "show", "dev", name)).toContain(`${name}@parent0`);
-    await manager.remove(uid, "eth0", signal);
+    const twin = { uid: "01JDXAMPLE0000000000000001" as Uid };
+    const sameMac = { ...macvtap, guestMac: deriveMac(uid, "eth0") };
+    await expect(manager.ensure(twin, sameMac, signal)).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining("the MAC address is in use on this host"),
+    });
+    for (const each of [uid, twin.uid]) await manager.remove(each, "eth0", signal);
     ip("link", "delete", "old0");
   });
 

@@ -39,5 +39,6 @@ test("a missing program is told from a refusal", async () => {
   await expect(missing.show("lo", never)).rejects.toMatchObject({ code: "unsupported" });
   await expect(createIpLinks(["ip"]).run(["link", "nonsense"], never)).rejects.toMatchObject({
     code: "internal",
+    hint: expect.stringContaining("nonsense"),
   });
 });

@@ -10,6 +10,8 @@ const run = promisify(execFile);
 
 const TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
+/** Of what `ip` says, in a hint */
+const MAX_WORDS = 300;
 
 export interface Link {
   readonly name: string;
@@ -115,7 +117,14 @@ const failed = (cause: unknown, what: string): FlintlockError => {
       cause,
     });
   }
-  return new FlintlockError("internal", `the network could not be changed: ip ${what}`, { cause });
+  if (wordsOf(cause).includes("Address already in use")) {
+    return new FlintlockError("failed_precondition", `the MAC address is in use on this host: ip ${what}`, {
+      hint: "Two interfaces on one parent need two guest_mac, or none: then each gets its own.",
+      cause,
+    });
+  }
+  const hint = wordsOf(cause).trim().slice(0, MAX_WORDS);
+  return new FlintlockError("internal", `the network could not be changed: ip ${what}`, { hint, cause });
 };
 
 export const PRIVILEGE_HINT =
