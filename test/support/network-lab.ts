@@ -117,6 +117,7 @@ export class NetworkLab implements AsyncDisposable {
         "--port=0",
         "--user=root",
         "--pid-file=",
+        "--no-ping",
       ],
       `--dhcp-leasefile=${join(this.#directory, "leases")}`,
       ...["--bind-interfaces", "--interface=tobr0", "--interface=toparent0"],
