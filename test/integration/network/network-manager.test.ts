@@ -11,7 +11,7 @@ import {
   type Uid,
 } from "@flintlock/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hostDeviceName } from "../../../packages/daemon/src/adapters/network/names.ts";
+import { hostDeviceIndex, hostDeviceName } from "../../../packages/daemon/src/adapters/network/names.ts";
 import { createNetworkManager } from "../../../packages/daemon/src/adapters/network/network-manager.ts";
 import { hostMac } from "../../../packages/daemon/src/adapters/network/tap.ts";
 import { unpackGuestFiles } from "../providers/guest-files.ts";
@@ -106,6 +106,7 @@ describe.skipIf(cannot !== undefined)(`TAP devices${cannot === undefined ? "" : 
       macAddress: deriveMac(uid, "eth0").toUpperCase(),
       mtu: 1450,
     });
+    expect(made.index).toBe(hostDeviceIndex(uid, "eth0"));
     expect(await manager.ensure(owner, macvtap, signal)).toEqual(made);
     const shown = ip("-d", "link", "show", "dev", name);
     expect(shown).toContain("mtu 1450");

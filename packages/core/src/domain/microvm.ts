@@ -181,7 +181,7 @@ export interface Mount {
 /** Of the host's end. */
 export interface InterfaceStatus {
   readonly hostDeviceName: string;
-  /** The kernel's number for it, which a device that is made again does not keep */
+  /** The kernel's number for it; a TAP that is made again gets another */
   readonly index: number;
   /** COMPAT: in upper case, as upstream shows it. Of a MACVTAP device it is the guest's as well */
   readonly macAddress: string;

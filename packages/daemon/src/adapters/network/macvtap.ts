@@ -6,6 +6,7 @@ export interface Macvtap {
   readonly name: string;
   /** Tells an operator whose it is */
   readonly alias: string;
+  readonly index: number;
   /** The guest's: others would not reach it */
   readonly mac: string;
   readonly parent: Link;
@@ -17,7 +18,7 @@ export interface Macvtap {
  */
 export const makeMacvtap = async (
   links: IpLinks,
-  { name, alias, mac, parent }: Macvtap,
+  { name, alias, index, mac, parent }: Macvtap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -33,8 +34,8 @@ export const makeMacvtap = async (
     link = undefined;
   }
   if (link === undefined) {
-    const kind = ["type", "macvtap", "mode", "bridge"];
-    await links.run(["link", "add", "link", parent.name, "name", name, "address", mac, ...kind], signal);
+    const made = ["link", parent.name, "name", name, "index", String(index), "address", mac];
+    await links.run(["link", "add", ...made, "type", "macvtap", "mode", "bridge"], signal);
   }
   // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
   await links.run(["link", "set", "dev", name, "addrgenmode", "none"], signal);

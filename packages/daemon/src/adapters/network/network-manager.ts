@@ -13,7 +13,7 @@ import {
 } from "@flintlock/core";
 import { createIpLinks, type IpLinks, type Link, PRIVILEGE_HINT } from "./ip-links.ts";
 import { isMacvtap, makeMacvtap } from "./macvtap.ts";
-import { hostDeviceName, type LinkType } from "./names.ts";
+import { hostDeviceIndex, hostDeviceName, type LinkType } from "./names.ts";
 import { hostMac, isTap, makeTap } from "./tap.ts";
 import { bridgeFor, bridgeLink, parentLink, type Uplinks } from "./uplinks.ts";
 
@@ -73,8 +73,9 @@ const make = async (
   const alias = `flintlock ${uid} ${iface.deviceId}`;
   if (iface.type === "macvtap") {
     const parent = await parentLink(links, iface, uplinks, signal);
-    const mac = macOf(uid, iface);
-    return makeMacvtap(links, { name, alias, mac, parent }, requirePrivilege, signal);
+    const index = hostDeviceIndex(uid, iface.deviceId);
+    const macvtap = { name, alias, index, mac: macOf(uid, iface), parent };
+    return makeMacvtap(links, macvtap, requirePrivilege, signal);
   }
   const bridge = isUnattached(iface) ? undefined : await bridgeLink(links, iface, uplinks, signal);
   const mac = hostMac(uid, iface.deviceId);
