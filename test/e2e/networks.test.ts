@@ -7,16 +7,15 @@ import { existsSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@flintlock/client";
+import { createClient, type MessageInitShape, types } from "@flintlock/client";
 import { Client, credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { processesNaming, TestDaemon } from "../support/daemon.ts";
 import { execIn } from "../support/guest-services.ts";
 import { ADDRESSES, DHCP_NAMESERVER, ECHO_PORT, NetworkLab } from "../support/network-lab.ts";
 
-const CREATED = 1;
-const MACVTAP = 0;
-const TAP = 1;
+const { CREATED } = types.MicroVMStatus_MicroVMState;
+const { MACVTAP, TAP } = types.NetworkInterface_IfaceType;
 const KERNEL = { image: "flintlock.local/kernel:latest", filename: "boot/vmlinuz" };
 const ROOT = { id: "root", source: { containerSource: "flintlock.local/busybox:latest" } };
 const SPEC = {
@@ -30,13 +29,7 @@ const SPEC = {
 const SOON = { timeout: 30_000, interval: 200 };
 
 type ApiClient = ReturnType<typeof createClient>;
-interface Interface {
-  readonly deviceId: string;
-  readonly type: number;
-  readonly guestMac?: string;
-  readonly address?: { readonly address: string; readonly gateway?: string; readonly nameservers?: string[] };
-  readonly overrides?: { readonly bridgeName: string };
-}
+type Interface = MessageInitShape<typeof types.NetworkInterfaceSchema>;
 
 const create = async (client: ApiClient, id: string, interfaces: readonly Interface[]): Promise<string> => {
   const microvm = { ...SPEC, id, interfaces: [...interfaces] };
