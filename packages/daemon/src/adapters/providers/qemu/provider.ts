@@ -10,14 +10,14 @@
  */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import type { Provider, ProviderTraits } from "@flintlock/core";
+import { type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
 import { createAgentSockets } from "../shared/agent-sockets.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import { createKeyedLock } from "../shared/keyed-lock.ts";
 import type { VmmDriver } from "../shared/vmm-driver.ts";
 import { VMM_LOG } from "../shared/vmm-process.ts";
 import { createVmmProvider, type VmmProvider, type VmmProviderOptions } from "../shared/vmm-provider.ts";
-import { type AcceleratorReport, probeAccelerator } from "./accelerator.ts";
+import { type AcceleratorReport, probeAccelerator, qemuVersion } from "./accelerator.ts";
 import { CONSOLE_LOG, type HostFacts, PID_FILE, vmmMarker } from "./args.ts";
 import { createChannels } from "./channels.ts";
 import { createConsoles } from "./console.ts";
@@ -66,6 +66,7 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
   /** QMP serves one client at a time */
   const questions = createKeyedLock();
   const tscKhz = once(hostTscKhz);
+  let version: string | undefined;
   const facts = async (signal: AbortSignal): Promise<HostFacts> => ({
     accelerator: (await accelerator(signal)).accelerator,
     tscKhz: "tscKhz" in options ? options.tscKhz : await tscKhz(),
@@ -82,11 +83,18 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
 
     async availability(signal) {
       try {
+        version ??= await qemuVersion(options.binary, signal);
         const { accelerator: name, reason } = await accelerator(signal);
-        return { isUsable: true, reason: `${name}: ${reason}` };
+        const isSlow = name === "tcg" && options.accelerator === "auto";
+        return {
+          isUsable: true,
+          reason: `${version}, ${name}: ${reason}`,
+          ...(isSlow && { hint: "guests are emulated, much slower than under KVM" }),
+        };
       } catch (error) {
         signal.throwIfAborted();
-        return { isUsable: false, reason: error instanceof Error ? error.message : String(error) };
+        const { message, hint } = toFlintlockError(error);
+        return { isUsable: false, reason: message, hint };
       }
     },
 
