@@ -23,12 +23,12 @@ import { createChannels } from "./channels.ts";
 import { createConsoles } from "./console.ts";
 import { launch } from "./launch.ts";
 import { machineMetrics } from "./metrics.ts";
-import { isPaused, pressPowerButton, setPaused } from "./run-state.ts";
+import { hasLaunched, isPaused, pressPowerButton, setPaused } from "./run-state.ts";
 import { hostTscKhz } from "./tsc.ts";
 
 const TRAITS: ProviderTraits = {
   name: "qemu",
-  capabilities: new Set(["user-network", "macvtap", "cpu-features"]),
+  capabilities: new Set(["user-network", "macvtap", "cpu-features", "disk-limits", "balloon"]),
   diskFormats: ["qcow2", "raw"],
   maxVcpu: 64,
 };
@@ -103,8 +103,8 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
     launch: async (machine, processes, signal) =>
       await launch(machine, options.binary, await facts(signal), processes, signal),
 
-    // The guest executes as soon as QEMU does.
-    hasLaunched: async () => true,
+    // The guest executes as soon as QEMU does, unless it waits for its balloon.
+    hasLaunched: (ref) => questions.run(ref.uid, () => hasLaunched(ref.directory)),
 
     pressPowerButton: (ref, signal) => questions.run(ref.uid, () => pressPowerButton(ref.directory, signal)),
 
