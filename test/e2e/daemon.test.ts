@@ -227,11 +227,11 @@ describe("configuration", () => {
 
   test("config check refuses what run would refuse, with code 2", async () => {
     const { code, stdout, stderr } = await flintlockd(["config", "check"], {
-      FLINTLOCKD_DEFAULT_PROVIDER: "firecracker",
+      FLINTLOCKD_DEFAULT_PROVIDER: "xen",
     });
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toBe(
-      "flintlockd: --default-provider: microvm provider firecracker isn't available in this daemon; --default-provider qemu, or leave it out\n",
+      `flintlockd: FLINTLOCKD_DEFAULT_PROVIDER: "xen" is not one of auto, qemu, firecracker, cloudhypervisor, simulated; --default-provider auto, or leave it out\n`,
     );
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAge, formatBytes, formatDuration, parseDurationMs, parseMib } from "./units.ts";
+import { formatAge, formatBytes, formatDuration, parseBytes, parseDurationMs, parseMib } from "./units.ts";
 
 const usage = expect.objectContaining({ code: "usage" });
 
@@ -22,6 +22,19 @@ test.each(["", "0", "-1", "1.3M", "x", "1P", "512K", "99999T", "1e3", "Infinity"
     expect(() => parseMib("--memory", text)).toThrow(usage);
   },
 );
+
+test.each([
+  ["4096", 4096],
+  ["20M", 20 * 1024 ** 2],
+  ["1.5k", 1536],
+  ["1GiB", 1024 ** 3],
+])("rate %s is %d bytes", (text, bytes) => {
+  expect(parseBytes("--disk-bps", text)).toBe(bytes);
+});
+
+test.each(["", "0", "-1", "x", "1P", "1e3", "99999999999999"])("rate %j is refused", (text) => {
+  expect(() => parseBytes("--disk-bps", text)).toThrow(usage);
+});
 
 test.each([
   ["30", 30_000],

@@ -45,6 +45,18 @@ export const parseMib = (flag: string, text: string): number => {
   return mib;
 };
 
+/** `20M`, `1.5G`, or bytes without a unit. @throws CliError `usage` */
+export const parseBytes = (flag: string, text: string): number => {
+  const match = /^(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim());
+  const unit = (match?.[2] ?? "").toUpperCase();
+  const factor = unit === "" ? 1 : (MIB_PER_UNIT[unit] ?? Number.NaN) * 1024 ** 2;
+  const bytes = Number(match?.[1]) * factor;
+  if (!(bytes >= 1 && bytes <= Number.MAX_SAFE_INTEGER)) {
+    throw usageError(`${flag} ${text}: expected bytes such as 20M or 1G`);
+  }
+  return Math.round(bytes);
+};
+
 const MS_PER_UNIT: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1000,

@@ -16,7 +16,7 @@ import {
 } from "./parse-flags.ts";
 import { readBounded } from "./read-bounded.ts";
 import { readSpecFile } from "./spec-file.ts";
-import { parseMib } from "./units.ts";
+import { parseBytes, parseMib } from "./units.ts";
 import { collect } from "./verb.ts";
 
 export const PULL_POLICIES = ["missing", "always", "never"] as const;
@@ -44,6 +44,10 @@ export interface VmFlags {
   readonly initrdFile?: string;
   readonly cmdline?: readonly string[];
   readonly provider?: string;
+  readonly diskBps?: string;
+  readonly diskIops?: string;
+  readonly netBps?: string;
+  readonly balloon?: string;
   readonly restart?: string;
   readonly pull?: string;
   readonly workdir?: string;
@@ -71,7 +75,11 @@ export const addVmFlags = (command: Command): void => {
     .option("--initrd <image>", "image with the initrd")
     .option("--initrd-file <path>", "the initrd's path in its image")
     .option("--cmdline <K=V>", "kernel argument, added or replaced", collect)
-    .option("--provider <name>", "qemu, firecracker or cloudhypervisor")
+    .option("--provider <name>", "auto, firecracker, cloudhypervisor or qemu")
+    .option("--disk-bps <size>", "bytes per second of each disk, e.g. 20M")
+    .option("--disk-iops <n>", "requests per second of each disk")
+    .option("--net-bps <size>", "bytes per second of each interface, each way")
+    .option("--balloon <size>", "memory to give back to begin with, e.g. 256M; 0 for a balloon alone")
     .option("--restart <no|always>", "what happens when the guest ends")
     .option("--pull <missing|always|never>", "when to fetch the image")
     .option("-w, --workdir <path>", "working directory of the command")
@@ -103,6 +111,8 @@ export const createRequest = async (
     ports: (flags.publish ?? []).map(parsePort),
     ...(flags.restart === undefined ? {} : { restart: restartOf(flags.restart) }),
     pull: pullPolicy(flags),
+    ...limitsOf(flags),
+    ...(flags.balloon === undefined ? {} : { balloonMib: balloonOf(flags.balloon) }),
   });
   const request =
     flags.file === undefined
@@ -139,6 +149,21 @@ const specOf = async (context: Context, flags: VmFlags, target: RunTarget): Prom
     additionalVolumes: (flags.volume ?? []).map(volumeOf),
   };
 };
+
+const limitsOf = ({ diskBps, diskIops, netBps }: VmFlags) => {
+  if (diskBps === undefined && diskIops === undefined && netBps === undefined) return {};
+  const bytes = (flag: string, text: string | undefined) =>
+    text === undefined ? 0n : BigInt(parseBytes(flag, text));
+  return {
+    limits: {
+      diskBytesPerSecond: bytes("--disk-bps", diskBps),
+      diskOpsPerSecond: diskIops === undefined ? 0 : positive("--disk-iops", diskIops),
+      networkBytesPerSecond: bytes("--net-bps", netBps),
+    },
+  };
+};
+
+const balloonOf = (text: string): number => (text.trim() === "0" ? 0 : parseMib("--balloon", text));
 
 const kernelOf = ({ kernel: image, kernelFile: filename, cmdline }: VmFlags): SpecInit["kernel"] => {
   if (image === undefined && filename === undefined && cmdline === undefined) return undefined;

@@ -6,6 +6,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
+  askCandidates,
   type HostInfo,
   hostUseCases,
   type ImageLoader,
@@ -60,7 +61,8 @@ interface Host {
   readonly seeds: SeedDisks;
   readonly directories: VmDirectories;
   readonly network: NetworkManager;
-  readonly accelerator: () => Promise<{ readonly name: string; readonly why: string }>;
+  /** Undefined when no provider works */
+  readonly accelerator: () => Promise<string | undefined>;
 }
 
 /** Opens what the daemon stands on, and starts reconciling. What `stack` holds is to be disposed of at the end. */
@@ -101,6 +103,8 @@ export const assemble = async (
     life.readiness.add("reconciler", () => "disabled");
   }
 
+  // The first question takes a moment: asked now, the first request need not wait for it.
+  void sayProviders(host.providers, config, log);
   const microvms = microvmUseCases({
     ports,
     ids: ulidSource(),
@@ -108,7 +112,8 @@ export const assemble = async (
     limits: {
       maxVcpu: MICROVM_FIELDS.vcpu.max,
       maxMemoryMib: config.maxMemoryMib,
-      providers: [config.defaultProvider],
+      providers: [...host.providers.keys()],
+      defaultProvider: config.defaultProvider,
       bundledKernel: BUNDLED_KERNEL,
       bundledRoot: BUNDLED_ROOT,
     },
@@ -132,14 +137,25 @@ export const assemble = async (
       info: () => hostInfo(config, host),
       probes: hostProbes({
         stateDir: config.stateDir,
-        qemuBinary: config.qemuBinary,
-        accelerator: host.accelerator,
         bundledImages: () => bundledImages(host.images),
       }),
       microvms,
       clock: systemClock,
     }),
   };
+};
+
+const sayProviders = async (
+  providers: Host["providers"],
+  { defaultProvider }: Config,
+  log: Log,
+): Promise<void> => {
+  for (const { traits, availability } of await askCandidates({ providers, clock: systemClock })) {
+    const { isUsable, reason, hint } = availability;
+    const isMissed = !isUsable && (traits.name === defaultProvider || providers.size === 1);
+    const say = isMissed ? log.warn : log.info;
+    say(isUsable ? "provider works" : "provider does not work here", { provider: traits.name, reason, hint });
+  }
 };
 
 const startReconciler = (ports: Ports, config: Config, life: Lifetime): Reconciler => {
@@ -176,17 +192,9 @@ const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host>
     }),
     config.guestImagesDir,
   );
-  const qemu = createQemuProvider({
-    binary: config.qemuBinary,
-    accelerator: config.accelerator,
-    stateFile: join(config.stateDir, "accelerator.json"),
-    agentSocketsDir: join(config.stateDir, "vsock"),
-    log: log.child({ component: "qemu" }),
-    bootDeadlineMs: BOOT_DEADLINE_MS,
-  });
-  life.add("qemu provider", qemu, (it) => it.close());
+  const { providers, qemu } = realProviders(config, log, life);
   return {
-    providers: new Map([["qemu", qemu]]),
+    providers,
     images,
     volumes: createVolumeStore(),
     seeds: createSeedDisks(),
@@ -196,11 +204,35 @@ const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host>
       allowedBridges: config.allowedBridges,
       parent: config.parentInterface,
     }),
+    // QEMU's probe is the only one that tells KVM from emulation; without QEMU, what works needs KVM.
     accelerator: async () => {
-      const { accelerator, reason } = await qemu.accelerator(new AbortController().signal);
-      return { name: accelerator, why: reason };
+      const signal = new AbortController().signal;
+      const probed = await qemu.accelerator(signal).catch(() => undefined);
+      if (probed !== undefined) return probed.accelerator;
+      const answers = await Promise.all([...providers.values()].map((each) => each.availability(signal)));
+      return answers.some(({ isUsable }) => isUsable) ? "kvm" : undefined;
     },
   };
+};
+
+/**
+ * All that this daemon knows, those first that "auto" prefers: small VMMs start sooner and take less. Making one asks nothing
+ * of the host: whether it works here is for its `availability`.
+ */
+const realProviders = (config: Config, log: Log, life: Lifetime) => {
+  const common = { bootDeadlineMs: BOOT_DEADLINE_MS, agentSocketsDir: join(config.stateDir, "vsock") };
+  const qemu = createQemuProvider({
+    ...common,
+    binary: config.qemuBinary,
+    accelerator: config.accelerator,
+    stateFile: join(config.stateDir, "accelerator.json"),
+    log: log.child({ component: "qemu" }),
+  });
+  const providers = [qemu];
+  for (const provider of providers) {
+    life.add(`${provider.traits.name} provider`, provider, (it) => it.close());
+  }
+  return { providers: new Map(providers.map((each) => [each.traits.name, each])), qemu };
 };
 
 /**
@@ -220,7 +252,7 @@ const simulatedHost = (): Host => {
     seeds: new FakeSeeds(),
     directories: fake,
     network: fake,
-    accelerator: async () => ({ name: "none", why: "simulated" }),
+    accelerator: async () => undefined,
   };
 };
 
@@ -230,9 +262,11 @@ const hostInfo = async (config: Config, host: Host): Promise<HostInfo> => ({
   commitHash: COMMIT,
   stateDir: config.stateDir,
   pid: process.pid,
-  providers: [...host.providers.keys()],
+  providers: (await askCandidates({ providers: host.providers, clock: systemClock })).map(
+    ({ traits: { name }, availability }) => ({ name, ...availability }),
+  ),
   defaultProvider: config.defaultProvider,
-  accelerator: (await host.accelerator()).name,
+  accelerator: (await host.accelerator()) ?? "none",
   maxMemoryMib: config.maxMemoryMib,
   uptimeMs: Math.round(process.uptime() * 1000),
 });

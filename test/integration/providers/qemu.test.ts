@@ -72,6 +72,39 @@ test("an attached process has its environment, stdin, stdout, stderr and exit co
   expect(await provider.observe(machine)).toEqual({ state: "exited", wasReady: true, exit });
 });
 
+test("a disk is no faster than its limit, and a balloon takes its part of the memory", async () => {
+  const provider = harness.provider();
+  const script = [
+    "cut -d' ' -f1 /proc/uptime",
+    "dd if=/dev/vda of=/dev/null bs=256k count=24 2>/dev/null",
+    "cut -d' ' -f1 /proc/uptime",
+    // The guest's driver fills it a little at a time, which an emulated one takes its time for.
+    "sleep 3",
+    "awk '/MemFree/ { print $2 }' /proc/meminfo",
+  ].join("; ");
+  const measured = async (change: Partial<Machine>): Promise<[number, number]> => {
+    const machine = await harness.machine({
+      script,
+      process: { attach: true },
+      change: (it) => ({ ...it, memoryMib: 256, ...change }),
+    });
+    await boot(provider, machine);
+    const { stdout } = await collect(await attachTo(provider, machine));
+    await provider.stop(machine, 0, signal);
+    const [before, after, free] = stdout.split("\n").map(Number);
+    return [Number(free), Number(after) - Number(before)];
+  };
+  const [freeAlone, secondsAlone] = await measured({});
+  const [free, seconds] = await measured({
+    balloonMib: 100,
+    limits: { diskBytesPerSecond: 2 * 1024 ** 2 },
+  });
+  expect(freeAlone - free).toBeGreaterThan(80 * 1024);
+  expect(secondsAlone).toBeLessThan(1.5);
+  // 6 MiB, less what a full bucket lets through at once.
+  expect(seconds).toBeGreaterThan(1.5);
+});
+
 test("a running guest: agent, console, published port, disks, and a clean second start", async () => {
   const port = await freePort();
   const provider = harness.provider();

@@ -37,6 +37,27 @@ test("flags after the image belong to the command", async () => {
   expect(vm?.process?.command).toEqual(["exit", "0", "-n", "x", "--", "-p"]);
 });
 
+test("limits and a balloon go with the request, and are left out of one that names none", async () => {
+  await run(["-d", "--disk-bps", "20M", "--disk-iops", "100", "--balloon", "0", "alpine:3"]);
+  await run(["-d", "--net-bps", "1.5k", "--balloon", "256M", "alpine:3"]);
+  await run(["-d", "alpine:3"]);
+  const asked = [...daemon.vms.values()].map(({ limits, balloonMib }) => [
+    limits?.diskBytesPerSecond,
+    limits?.diskOpsPerSecond,
+    limits?.networkBytesPerSecond,
+    balloonMib,
+  ]);
+  expect(asked).toEqual([
+    [20n * 1024n ** 2n, 100, 0n, 0],
+    [0n, 0, 1536n, 256],
+    [undefined, undefined, undefined, undefined],
+  ]);
+  expect(await run(["--disk-iops", "0", "alpine:3"])).toMatchObject({
+    code: 125,
+    stderr: expect.stringContaining("--disk-iops 0: expected 1 or more"),
+  });
+});
+
 test("stderr of the command is our stderr", async () => {
   expect(await run(["--", "err"])).toEqual({ code: 1, stdout: "", stderr: "oops\n" });
 });

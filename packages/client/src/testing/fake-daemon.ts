@@ -76,7 +76,7 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   };
 
   const microvms = implement({
-    create: ({ microvm, process, ports }: ext.CreateRequest) => {
+    create: ({ microvm, process, ports, limits, balloonMib }: ext.CreateRequest) => {
       counts.created += 1;
       const uid = `01JD0000000000000000000${String(counts.created).padStart(3, "0")}`;
       const id = microvm?.id || `vm-${counts.created}`;
@@ -91,6 +91,8 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
         microvm: { version: 1, spec: { ...spec, namespace: spec.namespace || "default" } },
         ...(process === undefined ? {} : { process }),
         ports,
+        ...(limits === undefined ? {} : { limits }),
+        ...(balloonMib === undefined ? {} : { balloonMib }),
         state: ext.State.PENDING,
       });
       vms.set(uid, vm);

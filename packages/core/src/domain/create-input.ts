@@ -88,6 +88,16 @@ export interface ExtensionInput {
   readonly restart: string;
   /** "missing", "always", "never" or "" for the default */
   readonly pull: string;
+  readonly limits?: LimitsInput | undefined;
+  /** Absent = no balloon */
+  readonly balloonMib?: number | undefined;
+}
+
+/** 0 = none */
+export interface LimitsInput {
+  readonly networkBytesPerSecond: number;
+  readonly diskBytesPerSecond: number;
+  readonly diskOpsPerSecond: number;
 }
 
 export interface PortInput {

@@ -12,7 +12,17 @@ export interface TextRule {
 }
 
 export interface FieldRule extends Partial<TextRule> {
-  readonly type: "string" | "int32" | "uint32" | "bool" | "enum" | "list" | "map" | "message" | "timestamp";
+  readonly type:
+    | "string"
+    | "int32"
+    | "uint32"
+    | "uint64"
+    | "bool"
+    | "enum"
+    | "list"
+    | "map"
+    | "message"
+    | "timestamp";
   /** `v1alpha1`: `flintlock.v1` fills it in */
   readonly isRequired?: "always" | "v1alpha1";
   /** Set by the daemon; what a client sends is ignored */

@@ -26,7 +26,7 @@ const ADDITIONAL_VOLUMES = {
 const INTERFACES = {
   type: "list",
   maxItems: 8,
-  note: "In guest order; none means one interface on the user-mode network, if the provider has one.",
+  note: "In guest order; none means one interface on the user-mode network, or no network with a provider that has none.",
 } as const satisfies FieldRule;
 
 /** Lists whose entries are messages. */

@@ -126,7 +126,7 @@ export const MICROVM_FIELDS = {
     type: "string",
     maxLength: 64,
     default: "the daemon's default",
-    note: "qemu, or another that this daemon runs with.",
+    note: "firecracker, cloudhypervisor or qemu; or auto: the first of them that works on the host and can do what is asked. The record has the one that was chosen.",
   },
   allow_guest_agent: {
     type: "bool",

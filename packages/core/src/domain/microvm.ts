@@ -7,6 +7,9 @@ import type { Digest, MacAddress, OciReference, Uid, UnixMs } from "./units.ts";
 export const PROVIDER_NAMES = ["qemu", "firecracker", "cloudhypervisor", "simulated"] as const;
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
+/** What a caller or operator may name: "auto" is the first that fits the microVM and works on this host. */
+export type ProviderWish = ProviderName | "auto";
+
 export interface MicroVM {
   readonly uid: Uid;
   /** Caller's name; unique only together with `uid` */
@@ -16,6 +19,8 @@ export interface MicroVM {
   readonly status: MicroVMStatus;
   /** Name of the caller who asked for it; empty in records that were made before it was kept */
   readonly createdBy: string;
+  /** Why it has the provider it has, for people; absent in records that were made before it was kept */
+  readonly providerReason?: string;
   readonly createdAt: UnixMs;
   readonly updatedAt: UnixMs;
   /** The wish to delete; set once, never cleared */
@@ -36,8 +41,10 @@ export interface MicroVMSpec {
   /** Absent only when an initrd carries the whole system */
   readonly rootVolume: Volume | undefined;
   readonly additionalVolumes: readonly Volume[];
-  /** Guest order; empty means one user-mode interface */
+  /** Guest order; empty means one user-mode interface, unless `isOffline` */
   readonly interfaces: readonly NetworkInterface[];
+  /** No interface was asked for, and the provider has no network of its own: the guest is reached by its agent alone */
+  readonly isOffline?: boolean;
   /** Values base64, as on the wire */
   readonly metadata: Readonly<Record<string, string>>;
   readonly allowGuestAgent: boolean;

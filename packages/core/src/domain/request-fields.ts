@@ -1,11 +1,16 @@
 /** What `flintlock.v1.CreateRequest` adds to a spec, in wire names. */
 import type { FieldRule } from "./field-rule.ts";
 
+/** What a balloon leaves to the guest, in MiB */
+export const MIN_GUEST_MIB = 32;
+
 const ARGUMENT = {
   maxLength: 128 * 1024,
   pattern: /^[^\0]*$/,
   form: "characters without zero bytes",
 } as const;
+/** 1 KiB to 1 TiB: less starves the guest's kernel, more is no limit */
+const BYTES_PER_SECOND = { type: "uint64", min: 1024, max: 2 ** 40, default: "no limit" } as const;
 const PORT = { type: "uint32", max: 65_535 } as const;
 
 export const REQUEST_FIELDS = {
@@ -88,6 +93,29 @@ export const REQUEST_FIELDS = {
     values: ["missing", "always", "never"],
     default: "missing",
     note: "When images are fetched.",
+  },
+  limits: {
+    type: "message",
+    note: "Ceilings for each device of a kind; refused by providers that cannot keep them.",
+  },
+  "limits.network_bytes_per_second": { ...BYTES_PER_SECOND, note: "Of each interface, each way." },
+  "limits.disk_bytes_per_second": {
+    ...BYTES_PER_SECOND,
+    note: "Of each volume, reads and writes together.",
+  },
+  "limits.disk_ops_per_second": {
+    type: "uint32",
+    min: 1,
+    max: 10_000_000,
+    default: "no limit",
+    note: "Requests of each volume, reads and writes together.",
+  },
+  balloon_mib: {
+    type: "uint32",
+    min: 0,
+    max: 2_097_152 - MIN_GUEST_MIB,
+    default: "no balloon",
+    note: `Memory in MiB that the host takes back to begin with, at most all but ${MIN_GUEST_MIB}; 0 is a balloon that takes nothing yet. Refused by providers without a balloon.`,
   },
   request_id: {
     type: "string",

@@ -6,6 +6,10 @@ import type { OciReference } from "./units.ts";
 export const volumesOf = (spec: MicroVMSpec): readonly Volume[] =>
   spec.rootVolume === undefined ? spec.additionalVolumes : [spec.rootVolume, ...spec.additionalVolumes];
 
+/** Whether the guest has the one interface that the provider's user-mode network gives to whom names none. */
+export const hasUserInterface = ({ interfaces, isOffline }: MicroVMSpec): boolean =>
+  interfaces.length === 0 && isOffline !== true;
+
 /** Interfaces with a host end of their own, in guest order. */
 export const linkedInterfaces = (spec: MicroVMSpec): readonly NetworkInterface[] =>
   spec.interfaces.filter(({ isUserMode }) => !isUserMode);

@@ -1,6 +1,6 @@
 import { extension, SIMULATED_LIMITS, wireInput } from "@flintlock/core/testing";
 import { expect, test } from "vitest";
-import type { CreateInput, InterfaceInput, VolumeInput } from "./create-input.ts";
+import type { CreateInput, ExtensionInput, InterfaceInput, VolumeInput } from "./create-input.ts";
 import { FlintlockError } from "./errors.ts";
 import { parseName } from "./names.ts";
 import { parseSpec } from "./spec-rules.ts";
@@ -34,6 +34,20 @@ const volume: VolumeInput = {
   sizeInMb: undefined,
 };
 const kernel = { image: "example.test/k:1", filename: "boot/vmlinux", cmdline: {}, addNetworkConfig: false };
+
+const noLimits = { networkBytesPerSecond: 0, diskBytesPerSecond: 0, diskOpsPerSecond: 0 };
+
+test("a limit of zero is none, all of them zero are no limits, and a balloon may be empty", () => {
+  const parse = (changes: Partial<ExtensionInput>) =>
+    parseSpec(wireInput({ memoryInMb: 64, extension: extension(changes) }), SIMULATED_LIMITS);
+  expect(parse({ limits: noLimits }).limits).toBe(undefined);
+  expect(parse({ limits: { ...noLimits, diskOpsPerSecond: 1 } }).limits).toEqual({ diskOpsPerSecond: 1 });
+  expect([0, 32, undefined].map((balloonMib) => parse({ balloonMib }).balloonMib)).toEqual([
+    0,
+    32,
+    undefined,
+  ]);
+});
 
 test("zero means the wire's defaults", () => {
   const spec = parseSpec(wireInput({ vcpu: 0, memoryInMb: 0 }), SIMULATED_LIMITS);
@@ -101,6 +115,20 @@ test.each<[string, Partial<CreateInput>]>([
   ],
   ["process.user", { extension: extension({ user: "a:b:c" }) }],
   ["process.cwd", { extension: extension({ cwd: "relative" }) }],
+  [
+    "limits.disk_bytes_per_second",
+    { extension: extension({ limits: { ...noLimits, diskBytesPerSecond: 1023 } }) },
+  ],
+  [
+    "limits.network_bytes_per_second",
+    { extension: extension({ limits: { ...noLimits, networkBytesPerSecond: 2 ** 40 + 1 } }) },
+  ],
+  [
+    "limits.disk_ops_per_second",
+    { extension: extension({ limits: { ...noLimits, diskOpsPerSecond: 10_000_001 } }) },
+  ],
+  ["balloon_mib", { memoryInMb: 64, extension: extension({ balloonMib: 33 }) }],
+  ["balloon_mib", { memoryInMb: 0, extension: extension({ balloonMib: 481 }) }],
   ["process.command[0]", { extension: extension({ command: ["a\0b"] }) }],
 ])("a bad %s is refused by name: %j", (field, changes) => {
   expect(refusedField(changes)).toBe(field);

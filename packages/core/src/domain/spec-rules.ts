@@ -4,10 +4,11 @@
  */
 import { parseInitrd, parseKernel } from "./boot-rules.ts";
 import type { CreateInput } from "./create-input.ts";
-import { FlintlockError, invalidField } from "./errors.ts";
+import { invalidField } from "./errors.ts";
 import { parseInterfaces } from "./interface-rules.ts";
+import { parseBalloon, parseLimits } from "./limit-rules.ts";
 import { parseMetadata } from "./metadata-rules.ts";
-import type { CpuConfig, MicroVMSpec, PortPublication, ProviderName } from "./microvm.ts";
+import type { CpuConfig, MicroVMSpec, PortPublication, ProviderName, ProviderWish } from "./microvm.ts";
 import { PROVIDER_NAMES } from "./microvm.ts";
 import { MICROVM_FIELDS } from "./microvm-fields.ts";
 import { parseWhole } from "./number-rules.ts";
@@ -19,23 +20,28 @@ import { parseAdditionalVolumes, parseRootVolume } from "./volume-rules.ts";
 export interface SpecLimits {
   readonly maxVcpu: number;
   readonly maxMemoryMib: number;
-  /** Providers this daemon has, the default first */
+  /** Providers this daemon knows, those first that "auto" prefers; not all of them need work on this host */
   readonly providers: readonly ProviderName[];
+  /** Of requests that name none */
+  readonly defaultProvider: ProviderWish;
   /** Images used when `flintlock.v1` names none */
   readonly bundledKernel: string;
   readonly bundledRoot: string;
 }
 
+/** A spec whose provider is still to be chosen. */
+export type ParsedSpec = Omit<MicroVMSpec, "provider"> & { readonly provider: ProviderWish };
+
 /** @throws FlintlockError `invalid_spec` – with every violation; `detail.field` is the first */
-export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec => {
+export const parseSpec = (input: CreateInput, limits: SpecLimits): ParsedSpec => {
   const { extension } = input;
   const whole = (field: "vcpu" | "memory_in_mb", value: number, max: number): number => {
     const rule = MICROVM_FIELDS[field];
     const fallback = extension === undefined ? rule.default : rule.defaultV1;
     return parseWhole(value, field, { min: rule.min, max: Math.min(rule.max, max), default: fallback });
   };
-  return parseAll<MicroVMSpec>({
-    provider: () => parseProvider(input.provider, limits.providers),
+  return parseAll<ParsedSpec>({
+    provider: () => parseProvider(input.provider, limits),
     labels: () => parseLabels(input.labels),
     vcpu: () => whole("vcpu", input.vcpu, limits.maxVcpu),
     memoryMib: () => whole("memory_in_mb", input.memoryInMb, limits.maxMemoryMib),
@@ -47,6 +53,8 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): MicroVMSpec =
     metadata: () => parseMetadata(input.metadata),
     allowGuestAgent: () => input.allowGuestAgent,
     cpuConfig: () => parseCpuConfig(input.cpuConfig),
+    limits: () => parseLimits(extension?.limits),
+    balloonMib: () => parseBalloon(input),
     process: () => parseProcess(extension),
     ports: () => parsePublications(input),
     boot: () => (extension === undefined ? "init-first" : "process-first"),
@@ -60,16 +68,14 @@ export const parseLabels = (labels: Readonly<Record<string, string>>): Readonly<
   parseTextMap(labels, "labels", MICROVM_FIELDS.labels);
 
 /** COMPAT: "isn't available" is upstream's. */
-const parseProvider = (text: string, available: readonly ProviderName[]): ProviderName => {
-  const [preferred] = available;
-  if (preferred === undefined)
-    throw new FlintlockError("unsupported", "provider: none is enabled on this host");
-  if (text === "" || text === "auto") return preferred;
+const parseProvider = (text: string, { providers, defaultProvider }: SpecLimits): ProviderWish => {
+  if (text === "") return defaultProvider;
+  if (text === "auto") return text;
   const known = PROVIDER_NAMES.find((name) => name === text);
-  if (known !== undefined && available.includes(known)) return known;
+  if (known !== undefined && providers.includes(known)) return known;
   throw invalidField(
     "provider",
-    `microvm provider ${quoted(text)} isn't available; this host has ${available.join(", ")}`,
+    `microvm provider ${quoted(text)} isn't available; this host has ${providers.join(", ")}`,
   );
 };
 

@@ -24,6 +24,8 @@ export type Capability =
   | "vsock"
   /** Keeps `RateLimits` */
   | "rate-limits"
+  /** Keeps those of them that are for disks */
+  | "disk-limits"
   /** Can take memory back from a running guest */
   | "balloon"
   /** Has a network of its own that needs no privilege, with published ports */
@@ -186,6 +188,8 @@ export interface AgentSocket {
 export interface Availability {
   readonly isUsable: boolean;
   readonly reason: string;
+  /** What to do about it: to install, load or set. Of a usable one: what would make it better */
+  readonly hint?: string | undefined;
 }
 
 export interface Provider {

@@ -4,6 +4,7 @@ import { filesystemTag, guestDevice, macOf } from "../domain/guest-devices.ts";
 import type { ImageConfig } from "../domain/image.ts";
 import type { MicroVM, MicroVMSpec, NetworkInterface } from "../domain/microvm.ts";
 import { deriveMac } from "../domain/names.ts";
+import { hasUserInterface } from "../domain/spec-parts.ts";
 import type {
   HostDevice,
   Machine,
@@ -66,7 +67,7 @@ export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
 });
 
 const machineInterfaces = (vm: MicroVM, parts: MachineParts): readonly MachineInterface[] => {
-  if (vm.spec.interfaces.length === 0) {
+  if (hasUserInterface(vm.spec)) {
     return [{ deviceId: USER_DEVICE, mac: deriveMac(vm.uid, USER_DEVICE), hostDevice: undefined }];
   }
   return vm.spec.interfaces.map((iface) => ({
@@ -85,7 +86,7 @@ const filesystemsOf = (spec: MicroVMSpec): readonly MachineFilesystem[] =>
   });
 
 const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
-  const isUserNetwork = vm.spec.interfaces.length === 0;
+  const isUserNetwork = hasUserInterface(vm.spec);
   const nameservers = vm.spec.interfaces.flatMap((iface) => iface.address?.nameservers ?? []);
   return {
     version: 1,

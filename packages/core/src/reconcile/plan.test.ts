@@ -9,7 +9,7 @@ import type { AgentSocketState } from "../ports/provider.ts";
 import type { Observed, ObservedMachine, Plan } from "./plan.ts";
 import { plan } from "./plan.ts";
 
-const spec = parseSpec(
+const parsed = parseSpec(
   wireInput({
     interfaces: ["eth0", "eth1"].map((deviceId) => ({
       deviceId,
@@ -21,6 +21,7 @@ const spec = parseSpec(
   }),
   SIMULATED_LIMITS,
 );
+const spec = { ...parsed, provider: "simulated" as const };
 
 const vmIn = (state: MicroVMState): MicroVM => ({
   uid: "01HF0000000000000000000001" as Uid,

@@ -15,6 +15,7 @@ import type { Repository } from "../records/repository.ts";
 
 export interface Ports {
   readonly repository: Repository;
+  /** Those first that "auto" prefers. One that does not work on this host is among them, and says so when asked */
   readonly providers: ReadonlyMap<ProviderName, Provider>;
   readonly images: ImageStore;
   readonly volumes: VolumeStore;

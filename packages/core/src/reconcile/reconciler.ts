@@ -13,6 +13,7 @@ import type { GuestExit, MicroVM, MicroVMStatus } from "../domain/microvm.ts";
 import type { Uid } from "../domain/units.ts";
 import { unixMs } from "../domain/units.ts";
 import type { Ending, ReconcileResult } from "../ports/telemetry.ts";
+import { availabilityOf } from "./availability.ts";
 import { observe } from "./observe.ts";
 import { plan } from "./plan.ts";
 import type { Ports } from "./ports.ts";
@@ -147,12 +148,15 @@ export class Reconciler {
 
   async #round(vm: MicroVM, loop: Loop): Promise<ReconcileResult> {
     const { uid } = vm;
-    if (!this.#ports.providers.has(vm.spec.provider)) {
+    const obstacle = await this.#obstacleOf(vm);
+    if (obstacle !== undefined) {
       // Whoever cannot see a VM must not judge it: it may well be running.
-      this.#ports.log.warn("a microvm's provider is not enabled; it is left alone", {
+      this.#ports.log.warn("a microvm's provider does not work here; it is left alone", {
         uid,
         provider: vm.spec.provider,
+        reason: obstacle,
       });
+      this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
       return "unobserved";
     }
     const wait = (vm.status.notBefore ?? 0) - this.#ports.clock.now();
@@ -199,6 +203,15 @@ export class Reconciler {
       if (loop.isCut) return "cut";
       return await this.#failed(uid, at, toFlintlockError(error), draft);
     }
+  }
+
+  /** Why its provider can do nothing for it. What is to be deleted is ended and released without the VMM's program. */
+  async #obstacleOf({ spec, deletedAt }: MicroVM): Promise<string | undefined> {
+    const provider = this.#ports.providers.get(spec.provider);
+    if (provider === undefined) return "it is not enabled";
+    if (deletedAt !== undefined) return undefined;
+    const { isUsable, reason } = await availabilityOf(provider, this.#ports.clock);
+    return isUsable ? undefined : reason;
   }
 
   async #settle(vm: MicroVM, state: "created" | "failed", found: StatusChange): Promise<void> {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseSpec } from "../domain/spec-rules.ts";
 import { DEFAULT_MAX_RETRY, verdict } from "./retry.ts";
 
-const spec = parseSpec(wireInput(), SIMULATED_LIMITS);
+const spec = { ...parseSpec(wireInput(), SIMULATED_LIMITS), provider: "simulated" as const };
 const attempt = (retry: number, maxRetry: number) =>
   verdict(spec, { code: "provider_failed", retry }, maxRetry);
 

@@ -2,6 +2,7 @@
 import { guestDevice, macOf } from "../domain/guest-devices.ts";
 import type { InterfaceStatus, MicroVM, MicroVMSpec } from "../domain/microvm.ts";
 import { deriveMac } from "../domain/names.ts";
+import { hasUserInterface } from "../domain/spec-parts.ts";
 import type { Uid } from "../domain/units.ts";
 import type { CloudInit, Ethernet, SeedMount } from "../ports/cloud-init.ts";
 import { USER_DEVICE } from "./machine.ts";
@@ -66,7 +67,7 @@ export const mtusOf = (interfaces: Readonly<Record<string, InterfaceStatus>>): M
 
 /** The guest's interfaces as network configuration tells them; the user-mode network's has DHCP. */
 export const ethernetsOf = (uid: Uid, spec: MicroVMSpec, mtus: Mtus): readonly Ethernet[] => {
-  if (spec.interfaces.length === 0) {
+  if (hasUserInterface(spec)) {
     const mac = deriveMac(uid, USER_DEVICE);
     const automatic = { address: undefined, gateway: undefined, nameservers: [], mtu: undefined };
     return [{ deviceId: USER_DEVICE, mac, ...automatic }];

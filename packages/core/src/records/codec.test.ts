@@ -9,3 +9,19 @@ test("a record from before creators were kept is read, and its creator is nobody
   const old = encodeRecord(vm).replace('"createdBy":"ci",', "");
   expect(decodeRecord(recordKey(vm.uid), old)).toEqual({ ...vm, createdBy: "" });
 });
+
+test("a record from before providers were chosen, and had limits, reads as one without a reason and without limits", async () => {
+  const { microvms } = await new World().daemon();
+  const vm = await microvms.create(wireInput());
+  const limited = { ...vm, spec: { ...vm.spec, limits: { diskBytesPerSecond: 2048 }, balloonMib: 0 } };
+  expect(decodeRecord(recordKey(vm.uid), encodeRecord(limited))).toEqual(limited);
+  const { providerReason, ...old } = vm;
+  expect(providerReason).toBe("the daemon's default");
+  const read = decodeRecord(recordKey(vm.uid), encodeRecord(old));
+  expect([read.providerReason, read.spec.limits, read.spec.balloonMib, read.spec.isOffline]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});

@@ -9,9 +9,9 @@ import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
 import type { Image } from "../domain/image.ts";
-import type { MicroVM, MicroVMState } from "../domain/microvm.ts";
+import type { MicroVM, MicroVMState, ProviderName, ProviderWish } from "../domain/microvm.ts";
 import type { PullProgress } from "../ports/image-store.ts";
-import type { ByteStream, MachineMetric, MetricScope } from "../ports/provider.ts";
+import type { Availability, ByteStream, MachineMetric, MetricScope } from "../ports/provider.ts";
 
 export interface UseCases {
   readonly microvms: MicroVMUseCases;
@@ -141,13 +141,19 @@ export interface HostInfo {
   readonly commitHash: string;
   readonly stateDir: string;
   readonly pid: number;
-  readonly providers: readonly string[];
-  readonly defaultProvider: string;
+  /** Those first that "auto" prefers */
+  readonly providers: readonly ProviderInfo[];
+  readonly defaultProvider: ProviderWish;
+  /** What guests run on: "kvm", "tcg", or "none" when no provider works here */
   readonly accelerator: string;
   /** The most that a microVM of this host may have, `MiB` */
   readonly maxMemoryMib: number;
   /** Since the daemon started, in milliseconds */
   readonly uptimeMs: number;
+}
+
+export interface ProviderInfo extends Availability {
+  readonly name: ProviderName;
 }
 
 export interface HostCheck {

@@ -15,9 +15,9 @@ import type { IdSource } from "../ports/id-source.ts";
 import type { Ports } from "../reconcile/ports.ts";
 import { begin } from "../reconcile/tell.ts";
 import type { KeptRequest } from "../records/repository.ts";
-import { checkedProvider } from "./capabilities.ts";
+import { askCandidates } from "./candidates.ts";
+import { chooseProvider } from "./choose-provider.ts";
 import { createOnce } from "./create-once.ts";
-import { withLink } from "./interface-links.ts";
 import { checkNetworkConfig, withInstanceId, withMetadataInterface } from "./metadata.ts";
 import { checkQuotas } from "./quota-check.ts";
 
@@ -45,18 +45,17 @@ const accept = async (
   input: CreateInput,
   { creator, request }: { readonly creator: string; readonly request: KeptRequest | undefined },
 ): Promise<MicroVM> => {
-  const { repository, clock, network, cloudInit, telemetry } = parts.ports;
+  const { repository, clock, network, cloudInit, log, telemetry } = parts.ports;
   const uid = parts.ids.uid();
   const { namespace, id, parsed } = parseAll({
     namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
     id: () => (input.id === "" ? generatedName(uid) : parseName(input.id, "id")),
     parsed: () => parseSpec(input, parts.limits),
   });
-  const provider = parts.ports.providers.get(parsed.provider);
-  const interfaces = parsed.interfaces.map((iface, index) => withLink(iface, index, network, provider));
-  const asked = { ...parsed, interfaces };
+  const candidates = await askCandidates(parts.ports);
+  const choice = chooseProvider(parsed, { candidates, network, isByDefault: input.provider === "" });
   const isWire = input.extension === undefined;
-  const linked = withMetadataInterface(asked, checkedProvider(asked, provider));
+  const linked = withMetadataInterface(choice.spec, choice.traits, isWire);
   checkNetworkConfig(linked, uid, cloudInit);
   const told = input.keepsMetadata ? linked : withInstanceId(linked, uid, { cloudInit, isWire });
   const spec = { ...told, ports: await choosePorts(parsed.ports, parts.hostPorts) };
@@ -76,6 +75,7 @@ const accept = async (
     spec,
     status: NEW_STATUS,
     createdBy: creator,
+    providerReason: choice.reason,
     createdAt: now,
     updatedAt: now,
     deletedAt: undefined,
@@ -87,6 +87,7 @@ const accept = async (
   const storing = begin(vm, clock, telemetry);
   await repository.add(vm, request);
   storing.end({ kind: "store" }, "ok");
+  log.info("microvm accepted", { uid, provider: spec.provider, reason: choice.reason });
   parts.poke(uid);
   return vm;
 };

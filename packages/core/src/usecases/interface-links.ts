@@ -2,7 +2,7 @@
 import { FlintlockError } from "../domain/errors.ts";
 import type { NetworkInterface } from "../domain/microvm.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
-import type { Provider } from "../ports/provider.ts";
+import type { ProviderTraits } from "../ports/provider.ts";
 
 /**
  * An interface that no bridge or parent of this daemon serves gets the user-mode network, where the provider has one: a
@@ -12,26 +12,22 @@ import type { Provider } from "../ports/provider.ts";
 export const withLink = (
   iface: NetworkInterface,
   index: number,
-  network: NetworkManager,
-  provider: Provider | undefined,
+  network: Pick<NetworkManager, "serves">,
+  { capabilities }: ProviderTraits,
 ): NetworkInterface => {
-  if (iface.isForMetadata === true && iface.type === "tap") return withMetadataLink(iface, index, provider);
+  if (iface.isForMetadata === true && iface.type === "tap")
+    return withMetadataLink(iface, index, capabilities);
   if (network.serves(iface)) return iface;
   const field = `interfaces[${index}].${iface.address === undefined ? "type" : "address"}`;
-  if (iface.address === undefined && provider?.traits.capabilities.has("user-network") === true) {
-    return { ...iface, isUserMode: true };
-  }
+  const hasUserNetwork = capabilities.has("user-network");
+  if (iface.address === undefined && hasUserNetwork) return { ...iface, isUserMode: true };
   const what = iface.type === "macvtap" ? "macvtap interfaces" : "attaching a TAP interface";
+  const option = iface.type === "macvtap" ? "--parent-iface" : "--bridge-name";
+  const otherwise = hasUserNetwork ? ", or leave out the address for the user-mode network" : "";
   throw new FlintlockError(
     "failed_precondition",
     `${field}: a parent network device name is required for ${what}`,
-    {
-      detail: { field },
-      hint:
-        iface.type === "macvtap"
-          ? "start the daemon with --parent-iface, or leave out the address for the user-mode network"
-          : "start the daemon with --bridge-name, or leave out the address for the user-mode network",
-    },
+    { detail: { field }, hint: `start the daemon with ${option}${otherwise}` },
   );
 };
 
@@ -42,11 +38,10 @@ export const withLink = (
 const withMetadataLink = (
   iface: NetworkInterface,
   index: number,
-  provider: Provider | undefined,
+  capabilities: ProviderTraits["capabilities"],
 ): NetworkInterface => {
-  const capabilities = provider?.traits.capabilities;
-  if (capabilities?.has("metadata-service")) return iface;
-  if (capabilities?.has("user-network")) return { ...iface, isUserMode: true };
+  if (capabilities.has("metadata-service")) return iface;
+  if (capabilities.has("user-network")) return { ...iface, isUserMode: true };
   const field = `interfaces[${index}]`;
   throw new FlintlockError(
     "failed_precondition",

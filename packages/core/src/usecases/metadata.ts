@@ -4,7 +4,7 @@ import type { MicroVMSpec, NetworkInterface } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import type { MacAddress, Uid } from "../domain/units.ts";
 import type { CloudInit } from "../ports/cloud-init.ts";
-import type { Provider } from "../ports/provider.ts";
+import type { ProviderTraits } from "../ports/provider.ts";
 import { ethernetsOf, hasSeedKey } from "../reconcile/seed.ts";
 
 /** COMPAT: v1alpha1's records always have `meta-data`; ours only where somebody gave cloud-init something. */
@@ -52,9 +52,17 @@ const METADATA_INTERFACE: NetworkInterface = {
   isUserMode: false,
 };
 
-/** `eth0` comes first where the provider has a metadata service and the caller has no `eth0`. */
-export const withMetadataInterface = (spec: MicroVMSpec, { traits }: Provider): MicroVMSpec => {
+/**
+ * `eth0` comes first where the provider has a metadata service and the caller has no `eth0`. COMPAT: always on v1alpha1;
+ * ours has it where there is metadata, as its host end needs a privilege.
+ */
+export const withMetadataInterface = (
+  spec: MicroVMSpec,
+  { capabilities }: ProviderTraits,
+  isWire: boolean,
+): MicroVMSpec => {
   const hasOwn = spec.interfaces.some(({ deviceId }) => deviceId === METADATA_INTERFACE.deviceId);
-  if (hasOwn || !traits.capabilities.has("metadata-service")) return spec;
+  const isWanted = isWire || Object.keys(spec.metadata).length > 0;
+  if (hasOwn || !isWanted || !capabilities.has("metadata-service")) return spec;
   return { ...spec, interfaces: [METADATA_INTERFACE, ...spec.interfaces] };
 };

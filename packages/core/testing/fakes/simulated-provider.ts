@@ -12,6 +12,7 @@ import type {
   MeteredMachine,
   MetricScope,
   Provider,
+  ProviderName,
   ProviderTraits,
   Uid,
 } from "@flintlock/core";
@@ -60,9 +61,13 @@ export class SimulatedProvider implements Provider {
   readonly #sockets = new Set<Uid>();
   #nextPid = 1000;
 
-  constructor(clock: Clock, capabilities: readonly Capability[] = ["user-network", "macvtap"]) {
+  constructor(
+    clock: Clock,
+    capabilities: readonly Capability[] = ["user-network", "macvtap"],
+    name: ProviderName = "simulated",
+  ) {
     this.traits = {
-      name: "simulated",
+      name,
       capabilities: new Set(capabilities),
       diskFormats: ["raw"],
       maxVcpu: 64,

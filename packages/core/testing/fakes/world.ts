@@ -8,6 +8,7 @@ import {
   type MicroVMState,
   microvmUseCases,
   noQuotas,
+  type ProviderWish,
   type Quotas,
   Reconciler,
   Repository,
@@ -30,6 +31,7 @@ export const SIMULATED_LIMITS: SpecLimits = {
   maxVcpu: 64,
   maxMemoryMib: 32_768,
   providers: ["simulated"],
+  defaultProvider: "simulated",
   bundledKernel: "flintlock.local/kernel:latest",
   bundledRoot: "flintlock.local/busybox:latest",
 };
@@ -42,6 +44,9 @@ export class World {
   readonly images = new FakeImages();
   readonly seeds = new FakeSeeds();
   readonly provider: SimulatedProvider;
+  /** All of them, those first that "auto" prefers; to be filled before a daemon starts */
+  readonly providers: SimulatedProvider[];
+  defaultProvider: ProviderWish = "simulated";
   readonly ids = new SeqIds();
   /** To be set before a daemon starts */
   quotas: Quotas = noQuotas;
@@ -56,14 +61,16 @@ export class World {
   /** `capabilities`: the provider's, where they are not its usual ones. */
   constructor(capabilities?: readonly Capability[]) {
     this.provider = new SimulatedProvider(this.clock, capabilities);
+    this.providers = [this.provider];
   }
 
   /** A daemon starts on this host. Close its reconciler before the next one. */
   async daemon() {
+    const providers = new Map(this.providers.map((each) => [each.traits.name, each]));
     const { repository, bad } = await Repository.open(this.store, this.clock);
     const ports = {
       repository,
-      providers: new Map([["simulated" as const, this.provider]]),
+      providers,
       images: this.images,
       volumes: this.host,
       directories: this.host,
@@ -79,7 +86,11 @@ export class World {
       ports,
       ids: this.ids,
       hostPorts: this.host,
-      limits: SIMULATED_LIMITS,
+      limits: {
+        ...SIMULATED_LIMITS,
+        providers: [...providers.keys()],
+        defaultProvider: this.defaultProvider,
+      },
       hasUniqueNames: false,
       quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),

@@ -1,4 +1,4 @@
-import type { ProviderName } from "@flintlock/core";
+import type { ProviderWish } from "@flintlock/core";
 
 /** What the daemon runs with: every source merged, every rule kept. Frozen. */
 export interface Config {
@@ -27,7 +27,7 @@ export interface Config {
   readonly stateDir: string;
   /** OCI layout with the bundled kernel and root */
   readonly guestImagesDir: string;
-  readonly defaultProvider: ProviderName;
+  readonly defaultProvider: ProviderWish;
   readonly qemuBinary: string;
   readonly accelerator: "auto" | "kvm" | "tcg";
   readonly bridgeName: string | undefined;

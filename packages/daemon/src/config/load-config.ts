@@ -1,5 +1,5 @@
 /** From all sources to one frozen `Config`, or to one error that says what to change. */
-import { FlintlockError, PROVIDER_NAMES, type ProviderName, parseHostInterface } from "@flintlock/core";
+import { FlintlockError, PROVIDER_NAMES, type ProviderWish, parseHostInterface } from "@flintlock/core";
 import type { CommandLine } from "./command-line.ts";
 import type { Config, Notice } from "./config.ts";
 import { configFilePaths, readConfigFile } from "./config-file.ts";
@@ -79,20 +79,16 @@ const hostInterface = (settings: Settings, name: "bridge-name" | "parent-iface")
   return text === undefined || text === "" ? undefined : parseHostInterface(text, `--${name}`);
 };
 
-/** What this daemon can run; `spec-rules.ts` knows the names that others can. */
-const PROVIDERS_HERE = ["qemu", "simulated"] as const satisfies readonly ProviderName[];
-
-const defaultProvider = (settings: Settings): ProviderName => {
+/** COMPAT: upstream takes any name and fails later; here it is at least one that somebody could have. */
+const defaultProvider = (settings: Settings): ProviderWish => {
   const name = settings.get("default-provider");
-  const found = PROVIDERS_HERE.find((provider) => provider === name);
+  const names = ["auto", ...PROVIDER_NAMES] as const;
+  const found = names.find((known) => known === name);
   if (found !== undefined) return found;
-  const isKnown = PROVIDER_NAMES.some((provider) => provider === name);
   throw settingError(
     "--default-provider",
-    isKnown
-      ? `microvm provider ${name} isn't available in this daemon`
-      : `${JSON.stringify(name)} is not one of ${PROVIDERS_HERE.join(", ")}`,
-    "--default-provider qemu, or leave it out",
+    `${JSON.stringify(name)} is not one of ${names.join(", ")}`,
+    "--default-provider auto, or leave it out",
   );
 };
 

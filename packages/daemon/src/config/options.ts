@@ -133,8 +133,8 @@ export const OPTIONS = {
     kind: "text",
     section: "machines",
     placeholder: "NAME",
-    default: "qemu",
-    help: "qemu, or simulated: no VMs at all, for tests of what talks to us",
+    default: "auto",
+    help: "auto: the first of firecracker, cloudhypervisor and qemu that works here and can do what is asked; one of them; or simulated: no VMs at all, for tests of what talks to us",
   },
   "qemu-bin": {
     kind: "text",

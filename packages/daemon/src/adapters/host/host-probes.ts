@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { access, constants, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
-import { FlintlockError, type HostProbe } from "@flintlock/core";
+import { FlintlockError, type HostAnswer, type HostProbe, toFlintlockError } from "@flintlock/core";
 
 const run = promisify(execFile);
 const TOOL_TIMEOUT_MS = 10_000;
@@ -10,9 +10,7 @@ const MIN_FREE_BYTES = 1024 ** 3;
 
 export interface HostProbeOptions {
   readonly stateDir: string;
-  readonly qemuBinary: string;
-  /** Probes, or recalls the probe of, the accelerator */
-  readonly accelerator: () => Promise<{ readonly name: string; readonly why: string }>;
+  readonly kvmDevice?: string;
   /** References of the bundled images and whether they are present */
   readonly bundledImages: () => Promise<
     readonly { readonly reference: string; readonly isPresent: boolean }[]
@@ -20,20 +18,14 @@ export interface HostProbeOptions {
 }
 
 export const hostProbes = (options: HostProbeOptions): readonly HostProbe[] => [
-  tool("qemu", options.qemuBinary, ["--version"], "qemu-system-x86"),
-  tool("qemu-img", "qemu-img", ["--version"], "qemu-utils"),
+  asWarning(
+    tool("qemu-img", "qemu-img", ["--version"], "qemu-utils"),
+    "needed for QEMU's disks, and for volumes with a partition_id",
+  ),
   tool("mke2fs", "mke2fs", ["-V"], "e2fsprogs"),
   {
-    name: "accelerator",
-    async run() {
-      const { name, why } = await options.accelerator();
-      if (name === "kvm") return { result: "ok", detail: `kvm: ${why}` };
-      return {
-        result: "warn",
-        detail: `software emulation (tcg): ${why}`,
-        hint: "guests run, but much slower than with KVM; use a host with virtualisation for speed",
-      };
-    },
+    name: "kvm",
+    run: () => kvmAnswer(options.kvmDevice ?? "/dev/kvm"),
   },
   {
     name: "state directory",
@@ -76,6 +68,28 @@ export const hostProbes = (options: HostProbeOptions): readonly HostProbe[] => [
   },
 ];
 
+/** That it opens does not prove that guests run under it: the providers' own answers, and the boots, do. */
+const kvmAnswer = async (device: string): Promise<HostAnswer> => {
+  const withoutKvm = "without KVM only QEMU boots guests, and much slower";
+  try {
+    await access(device, constants.R_OK | constants.W_OK);
+    return { result: "ok", detail: `${device} may be opened` };
+  } catch (error) {
+    const isThere = !(error instanceof Error && "code" in error && error.code === "ENOENT");
+    return isThere
+      ? {
+          result: "warn",
+          detail: `${device} may not be opened: ${withoutKvm}`,
+          hint: "join its group, and log in again: sudo usermod -aG kvm $USER",
+        }
+      : {
+          result: "warn",
+          detail: `there is no ${device}: ${withoutKvm}`,
+          hint: "load the module: sudo modprobe kvm_intel (or kvm_amd); inside a VM, its host must allow nested virtualisation",
+        };
+  }
+};
+
 const tool = (name: string, binary: string, args: readonly string[], debianPackage: string): HostProbe => ({
   name,
   async run(signal) {
@@ -94,6 +108,15 @@ const tool = (name: string, binary: string, args: readonly string[], debianPacka
       });
     }
   },
+});
+
+const asWarning = ({ name, run: ask }: HostProbe, use: string): HostProbe => ({
+  name,
+  run: (signal) =>
+    ask(signal).catch((error: unknown) => {
+      const { message, hint } = toFlintlockError(error);
+      return { result: "warn", detail: `${message}: ${use}`, hint };
+    }),
 });
 
 /** Debian keeps mke2fs in sbin, which an ordinary user's PATH lacks. */

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/host.proto.
  */
 export const file_flintlock_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGludGxvY2svdjEvaG9zdC5wcm90bxIMZmxpbnRsb2NrLnYxIg0KC0luZm9SZXF1ZXN0IoEBCgxJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIRCglzdGF0ZV9kaXIYAiABKAkSCwoDcGlkGAMgASgNEhEKCXByb3ZpZGVycxgEIAMoCRIYChBkZWZhdWx0X3Byb3ZpZGVyGAUgASgJEhMKC2FjY2VsZXJhdG9yGAYgASgJIg4KDENoZWNrUmVxdWVzdCJXCg1DaGVja1Jlc3BvbnNlEgwKBG5hbWUYASABKAkSDgoGcmVzdWx0GAIgASgJEg4KBmRldGFpbBgDIAEoCRIMCgRoaW50GAQgASgJEgoKAm1zGAUgASgBMrMBCgRIb3N0Ek8KBEluZm8SGS5mbGludGxvY2sudjEuSW5mb1JlcXVlc3QaGi5mbGludGxvY2sudjEuSW5mb1Jlc3BvbnNlIhCC0+STAgoSCC92MS9ob3N0EloKBUNoZWNrEhouZmxpbnRsb2NrLnYxLkNoZWNrUmVxdWVzdBobLmZsaW50bG9jay52MS5DaGVja1Jlc3BvbnNlIhaC0+STAhASDi92MS9ob3N0OmNoZWNrMAFiBnByb3RvMw", [file_google_api_annotations]);
+  fileDesc("ChdmbGludGxvY2svdjEvaG9zdC5wcm90bxIMZmxpbnRsb2NrLnYxIg0KC0luZm9SZXF1ZXN0IrsBCgxJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIRCglzdGF0ZV9kaXIYAiABKAkSCwoDcGlkGAMgASgNEhEKCXByb3ZpZGVycxgEIAMoCRIYChBkZWZhdWx0X3Byb3ZpZGVyGAUgASgJEhMKC2FjY2VsZXJhdG9yGAYgASgJEjgKDGF2YWlsYWJpbGl0eRgHIAMoCzIiLmZsaW50bG9jay52MS5Qcm92aWRlckF2YWlsYWJpbGl0eSJZChRQcm92aWRlckF2YWlsYWJpbGl0eRIQCghwcm92aWRlchgBIAEoCRIRCglpc191c2FibGUYAiABKAgSDgoGcmVhc29uGAMgASgJEgwKBGhpbnQYBCABKAkiDgoMQ2hlY2tSZXF1ZXN0IlcKDUNoZWNrUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIOCgZyZXN1bHQYAiABKAkSDgoGZGV0YWlsGAMgASgJEgwKBGhpbnQYBCABKAkSCgoCbXMYBSABKAEyswEKBEhvc3QSTwoESW5mbxIZLmZsaW50bG9jay52MS5JbmZvUmVxdWVzdBoaLmZsaW50bG9jay52MS5JbmZvUmVzcG9uc2UiEILT5JMCChIIL3YxL2hvc3QSWgoFQ2hlY2sSGi5mbGludGxvY2sudjEuQ2hlY2tSZXF1ZXN0GhsuZmxpbnRsb2NrLnYxLkNoZWNrUmVzcG9uc2UiFoLT5JMCEBIOL3YxL2hvc3Q6Y2hlY2swAWIGcHJvdG8z", [file_google_api_annotations]);
 
 /**
  * @generated from message flintlock.v1.InfoRequest
@@ -46,21 +46,32 @@ export type InfoResponse = Message<"flintlock.v1.InfoResponse"> & {
   pid: number;
 
   /**
+   * Names of all it knows, those first that "auto" prefers.
+   *
    * @generated from field: repeated string providers = 4;
    */
   providers: string[];
 
   /**
+   * Or "auto".
+   *
    * @generated from field: string default_provider = 5;
    */
   defaultProvider: string;
 
   /**
-   * "kvm" or "tcg": what the probe found.
+   * "kvm", "tcg" or "none": what the probe found.
    *
    * @generated from field: string accelerator = 6;
    */
   accelerator: string;
+
+  /**
+   * Of each of `providers`, whether it works on this host.
+   *
+   * @generated from field: repeated flintlock.v1.ProviderAvailability availability = 7;
+   */
+  availability: ProviderAvailability[];
 };
 
 /**
@@ -69,6 +80,42 @@ export type InfoResponse = Message<"flintlock.v1.InfoResponse"> & {
  */
 export const InfoResponseSchema: GenMessage<InfoResponse> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_host, 1);
+
+/**
+ * @generated from message flintlock.v1.ProviderAvailability
+ */
+export type ProviderAvailability = Message<"flintlock.v1.ProviderAvailability"> & {
+  /**
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: bool is_usable = 2;
+   */
+  isUsable: boolean;
+
+  /**
+   * Of both: version and accelerator, or what is missing.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * What to do about it.
+   *
+   * @generated from field: string hint = 4;
+   */
+  hint: string;
+};
+
+/**
+ * Describes the message flintlock.v1.ProviderAvailability.
+ * Use `create(ProviderAvailabilitySchema)` to create a new message.
+ */
+export const ProviderAvailabilitySchema: GenMessage<ProviderAvailability> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_host, 2);
 
 /**
  * @generated from message flintlock.v1.CheckRequest
@@ -81,7 +128,7 @@ export type CheckRequest = Message<"flintlock.v1.CheckRequest"> & {
  * Use `create(CheckRequestSchema)` to create a new message.
  */
 export const CheckRequestSchema: GenMessage<CheckRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_host, 2);
+  messageDesc(file_flintlock_v1_host, 3);
 
 /**
  * @generated from message flintlock.v1.CheckResponse
@@ -122,7 +169,7 @@ export type CheckResponse = Message<"flintlock.v1.CheckResponse"> & {
  * Use `create(CheckResponseSchema)` to create a new message.
  */
 export const CheckResponseSchema: GenMessage<CheckResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_host, 3);
+  messageDesc(file_flintlock_v1_host, 4);
 
 /**
  * @generated from service flintlock.v1.Host
@@ -139,7 +186,7 @@ export const Host: GenService<{
     output: typeof InfoResponseSchema;
   },
   /**
-   * Runs the checks, the last of which boots a probe VM; sends each as it ends.
+   * Runs the checks, the last of which boot a probe VM with each provider; sends each as it ends.
    *
    * @generated from rpc flintlock.v1.Host.Check
    */

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLTAgoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCSLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItkBCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCSIvCgpHZXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAki4AEKC0xpc3RSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRI1CgZsYWJlbHMYAiADKAsyJS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QuTGFiZWxzRW50cnkSDAoEbmFtZRgDIAEoCRIjCgZzdGF0ZXMYBCADKA4yEy5mbGludGxvY2sudjEuU3RhdGUSEQoJcGFnZV9zaXplGAUgASgNEhIKCnBhZ2VfdG9rZW4YBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxMaXN0UmVzcG9uc2USJwoIbWljcm92bXMYASADKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKl4KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFKkMKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIGCgJOTxABEgoKBkFMV0FZUxACMogGCghNaWNyb1ZNcxJVCgZDcmVhdGUSGy5mbGludGxvY2sudjEuQ3JlYXRlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIheC0+STAhE6ASoiDC92MS9taWNyb3ZtcxJVCgNHZXQSGC5mbGludGxvY2sudjEuR2V0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIh2C0+STAhcSFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJTCgRMaXN0EhkuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxpc3RSZXNwb25zZSIUgtPkkwIOEgwvdjEvbWljcm92bXMSXAoGRGVsZXRlEhsuZmxpbnRsb2NrLnYxLkRlbGV0ZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiHYLT5JMCFyoVL3YxL21pY3Jvdm1zL3t0YXJnZXR9El4KBFdhaXQSGS5mbGludGxvY2sudjEuV2FpdFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH06d2FpdDABEmMKBExvZ3MSGS5mbGludGxvY2sudjEuTG9nc1JlcXVlc3QaGi5mbGludGxvY2sudjEuTG9nc1Jlc3BvbnNlIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fS9sb2dzMAESRwoGQXR0YWNoEhsuZmxpbnRsb2NrLnYxLkF0dGFjaFJlcXVlc3QaHC5mbGludGxvY2sudjEuQXR0YWNoUmVzcG9uc2UoATABEkEKBEV4ZWMSGS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaGi5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJKCgdDb25zb2xlEhwuZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLAAwoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIXCg9wcm92aWRlcl9yZWFzb24YDiABKAkSKAoGbGltaXRzGA8gASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYECABKA1IAIgBAUIOCgxfYmFsbG9vbl9taWIi1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiagoKUmF0ZUxpbWl0cxIgChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKAQSHQoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgEEhsKE2Rpc2tfb3BzX3Blcl9zZWNvbmQYAyABKA0iWgoERXhpdBIRCgRjb2RlGAEgASgFSACIAQESDgoGcmVhc29uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVfY29kZSJeCgdGYWlsdXJlEgwKBHN0ZXAYASABKAkSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIiCgZUaW1pbmcSDAoEc3RlcBgBIAEoCRIKCgJtcxgCIAEoASKtAgoNQ3JlYXRlUmVxdWVzdBItCgdtaWNyb3ZtGAEgASgLMhwuZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TcGVjEiYKB3Byb2Nlc3MYAiABKAsyFS5mbGludGxvY2sudjEuUHJvY2VzcxIhCgVwb3J0cxgDIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EiwKB3Jlc3RhcnQYBCABKA4yGy5mbGludGxvY2sudjEuUmVzdGFydFBvbGljeRIMCgRwdWxsGAUgASgJEhIKCnJlcXVlc3RfaWQYBiABKAkSKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBAUIOCgxfYmFsbG9vbl9taWIiLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjIKDURlbGV0ZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJeCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCSIcCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCKsAQoNQXR0YWNoUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5BdHRhY2hTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiXgoLQXR0YWNoU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIsCgh0ZXJtaW5hbBgDIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUiLQoMVGVybWluYWxTaXplEgwKBHJvd3MYASABKA0SDwoHY29sdW1ucxgCIAEoDSJUCg5BdHRhY2hSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdwYXlsb2FkIqgBCgtFeGVjUmVxdWVzdBIoCgVzdGFydBgBIAEoCzIXLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIqgCCglFeGVjU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNjbWQYAyABKAkSDAoEYXJncxgEIAMoCRILCgNjd2QYBSABKAkSLQoDZW52GAYgAygLMiAuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydC5FbnZFbnRyeRINCgVzaGVsbBgHIAEoCBIMCgR1c2VyGAggASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgJIAEoBRIRCgloYXNfc3RkaW4YCiABKAgSLAoIdGVybWluYWwYCyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYwoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAEg8KBWVycm9yGAQgASgJSABCCQoHcGF5bG9hZCJYCg5Db25zb2xlUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Db25zb2xlU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcGF5bG9hZCIxCgxDb25zb2xlU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIfCg9Db25zb2xlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCpeCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgsKB1BFTkRJTkcQARILCgdSVU5OSU5HEAISCgoGRVhJVEVEEAMSCgoGRkFJTEVEEAQSDAoIREVMRVRJTkcQBSpDCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAjKIBgoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -78,6 +78,23 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
    * @generated from field: string creator = 9;
    */
   creator: string;
+
+  /**
+   * Why it has the provider it has, in words; empty in records of before it was kept.
+   *
+   * @generated from field: string provider_reason = 14;
+   */
+  providerReason: string;
+
+  /**
+   * @generated from field: flintlock.v1.RateLimits limits = 15;
+   */
+  limits?: RateLimits | undefined;
+
+  /**
+   * @generated from field: optional uint32 balloon_mib = 16;
+   */
+  balloonMib?: number | undefined;
 };
 
 /**
@@ -182,6 +199,39 @@ export const PortSchema: GenMessage<Port> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 2);
 
 /**
+ * Ceilings for each device of a kind; 0: none.
+ *
+ * @generated from message flintlock.v1.RateLimits
+ */
+export type RateLimits = Message<"flintlock.v1.RateLimits"> & {
+  /**
+   * Of each interface, each way.
+   *
+   * @generated from field: uint64 network_bytes_per_second = 1;
+   */
+  networkBytesPerSecond: bigint;
+
+  /**
+   * Of each volume, reads and writes together.
+   *
+   * @generated from field: uint64 disk_bytes_per_second = 2;
+   */
+  diskBytesPerSecond: bigint;
+
+  /**
+   * @generated from field: uint32 disk_ops_per_second = 3;
+   */
+  diskOpsPerSecond: number;
+};
+
+/**
+ * Describes the message flintlock.v1.RateLimits.
+ * Use `create(RateLimitsSchema)` to create a new message.
+ */
+export const RateLimitsSchema: GenMessage<RateLimits> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 3);
+
+/**
  * @generated from message flintlock.v1.Exit
  */
 export type Exit = Message<"flintlock.v1.Exit"> & {
@@ -208,7 +258,7 @@ export type Exit = Message<"flintlock.v1.Exit"> & {
  * Use `create(ExitSchema)` to create a new message.
  */
 export const ExitSchema: GenMessage<Exit> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 3);
+  messageDesc(file_flintlock_v1_microvms, 4);
 
 /**
  * @generated from message flintlock.v1.Failure
@@ -240,7 +290,7 @@ export type Failure = Message<"flintlock.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 4);
+  messageDesc(file_flintlock_v1_microvms, 5);
 
 /**
  * @generated from message flintlock.v1.Timing
@@ -262,7 +312,7 @@ export type Timing = Message<"flintlock.v1.Timing"> & {
  * Use `create(TimingSchema)` to create a new message.
  */
 export const TimingSchema: GenMessage<Timing> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 5);
+  messageDesc(file_flintlock_v1_microvms, 6);
 
 /**
  * @generated from message flintlock.v1.CreateRequest
@@ -303,6 +353,18 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
    * @generated from field: string request_id = 6;
    */
   requestId: string;
+
+  /**
+   * @generated from field: flintlock.v1.RateLimits limits = 8;
+   */
+  limits?: RateLimits | undefined;
+
+  /**
+   * Memory that the host takes back to begin with; absent: no balloon.
+   *
+   * @generated from field: optional uint32 balloon_mib = 9;
+   */
+  balloonMib?: number | undefined;
 };
 
 /**
@@ -310,7 +372,7 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
  * Use `create(CreateRequestSchema)` to create a new message.
  */
 export const CreateRequestSchema: GenMessage<CreateRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 6);
+  messageDesc(file_flintlock_v1_microvms, 7);
 
 /**
  * @generated from message flintlock.v1.GetRequest
@@ -332,7 +394,7 @@ export type GetRequest = Message<"flintlock.v1.GetRequest"> & {
  * Use `create(GetRequestSchema)` to create a new message.
  */
 export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 7);
+  messageDesc(file_flintlock_v1_microvms, 8);
 
 /**
  * @generated from message flintlock.v1.ListRequest
@@ -382,7 +444,7 @@ export type ListRequest = Message<"flintlock.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 8);
+  messageDesc(file_flintlock_v1_microvms, 9);
 
 /**
  * @generated from message flintlock.v1.ListResponse
@@ -408,7 +470,7 @@ export type ListResponse = Message<"flintlock.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 9);
+  messageDesc(file_flintlock_v1_microvms, 10);
 
 /**
  * @generated from message flintlock.v1.DeleteRequest
@@ -430,7 +492,7 @@ export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 10);
+  messageDesc(file_flintlock_v1_microvms, 11);
 
 /**
  * @generated from message flintlock.v1.WaitRequest
@@ -459,7 +521,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 11);
+  messageDesc(file_flintlock_v1_microvms, 12);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -500,7 +562,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 13);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -517,7 +579,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 14);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -566,7 +628,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 15);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -593,7 +655,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 16);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -615,7 +677,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -652,7 +714,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -703,7 +765,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -782,7 +844,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -827,7 +889,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -856,7 +918,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -878,7 +940,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -895,7 +957,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from enum flintlock.v1.State

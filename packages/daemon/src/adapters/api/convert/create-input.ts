@@ -79,7 +79,7 @@ const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-
 const imageText = (reference: string): string => reference.trim().replace(/\p{Cc}/gu, "");
 
 export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => {
-  const { process, ports } = request;
+  const { process, ports, limits } = request;
   const entrypoint = process?.entrypoint ?? [];
   return {
     // A list cannot say "absent" on the wire: empty keeps the image's
@@ -99,6 +99,12 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
     })),
     restart: RESTART_INPUT[request.restart] ?? String(request.restart),
     pull: request.pull,
+    limits: limits && {
+      networkBytesPerSecond: Number(limits.networkBytesPerSecond),
+      diskBytesPerSecond: Number(limits.diskBytesPerSecond),
+      diskOpsPerSecond: limits.diskOpsPerSecond,
+    },
+    balloonMib: request.balloonMib,
   };
 };
 

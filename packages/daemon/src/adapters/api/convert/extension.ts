@@ -1,7 +1,7 @@
 /** `MicroVM` to `flintlock.v1.MicroVM`: the contract's own object, and beside it what that object cannot say. */
 import { create } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
-import type { MicroVM, MicroVMSpec, MicroVMState } from "@flintlock/core";
+import type { MicroVM, MicroVMSpec, MicroVMState, RateLimits } from "@flintlock/core";
 import { timestamp, wireMicroVM } from "./microvm.ts";
 
 const STATES = {
@@ -39,8 +39,22 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     timings: Object.entries(vm.status.timings).map(([step, ms]) => ({ step, ms })),
     restart: RESTARTS[vm.spec.restart],
     creator: vm.createdBy,
+    providerReason: vm.providerReason ?? "",
+    limits: vm.spec.limits && wireLimits(vm.spec.limits),
+    balloonMib: vm.spec.balloonMib,
   });
 };
+
+const wireLimits = ({
+  networkBytesPerSecond = 0,
+  diskBytesPerSecond = 0,
+  diskOpsPerSecond = 0,
+}: RateLimits): ext.RateLimits =>
+  create(ext.RateLimitsSchema, {
+    networkBytesPerSecond: BigInt(networkBytesPerSecond),
+    diskBytesPerSecond: BigInt(diskBytesPerSecond),
+    diskOpsPerSecond,
+  });
 
 const wireProcess = (process: MicroVMSpec["process"]): ext.Process =>
   create(ext.ProcessSchema, {

@@ -23,6 +23,7 @@ const LIMITS: SpecLimits = {
   maxVcpu: MICROVM_FIELDS.vcpu.max,
   maxMemoryMib: MICROVM_FIELDS.memory_in_mb.max,
   providers: ["qemu"],
+  defaultProvider: "qemu",
   bundledKernel: "flintlock.local/kernel:latest",
   bundledRoot: "flintlock.local/busybox:latest",
 };
@@ -57,7 +58,8 @@ test("the rule of a path is found as errors name it", () => {
 const accepted = (spec: types.MicroVMSpec): types.MicroVMSpec | undefined => {
   try {
     const parsed = parseSpec(createInputOf(spec, undefined), LIMITS);
-    const vm: MicroVM = { ...sampleMicroVM(), id: spec.id, namespace: spec.namespace, spec: parsed };
+    const { id, namespace } = spec;
+    const vm: MicroVM = { ...sampleMicroVM(), id, namespace, spec: { ...parsed, provider: "qemu" } };
     return wireMicroVM(vm).spec;
   } catch (error) {
     if (error instanceof FlintlockError && error.code === "invalid_spec") return undefined;

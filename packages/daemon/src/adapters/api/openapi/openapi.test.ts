@@ -97,7 +97,7 @@ describe("what a request may hold", () => {
   });
 
   test("has the bounds of this host", () => {
-    const own = documentFor({ providers: ["qemu"], maxMemoryMib: 40_000 });
+    const own = documentFor({ providers: [{ name: "qemu" }], maxMemoryMib: 40_000 });
     const bounded = own.components.schemas["flintlock.types.MicroVMSpec.Request"]?.properties;
     expect(bounded?.["provider"]).toMatchObject({ enum: ["", "auto", "qemu", null] });
     expect(bounded?.["memoryInMb"]).toMatchObject({ maximum: 40_000 });

@@ -155,7 +155,8 @@ const valueSchema = (
       return { type: "boolean" };
     case ScalarType.INT32:
     case ScalarType.UINT32:
-      return wholeSchema(rule, { isSigned: field.scalar === ScalarType.INT32, place });
+    case ScalarType.UINT64:
+      return wholeSchema(rule, { limits: LIMITS[field.scalar], place });
     case ScalarType.BYTES:
       return { type: "string", contentEncoding: "base64" };
     case ScalarType.STRING: {
@@ -181,14 +182,21 @@ const enumSchema = ({ values }: DescEnum, place: Place): JsonObject => {
   return { type: ["string", "integer"], enum: [...names, ...values.map(({ number }) => number)] };
 };
 
-const MAX_INT32 = 2 ** 31 - 1;
-const MAX_UINT32 = 2 ** 32 - 1;
+/** JSON has no larger whole numbers that everybody reads alike. */
+const LIMITS = {
+  [ScalarType.INT32]: { least: -(2 ** 31), most: 2 ** 31 - 1 },
+  [ScalarType.UINT32]: { least: 0, most: 2 ** 32 - 1 },
+  [ScalarType.UINT64]: { least: 0, most: Number.MAX_SAFE_INTEGER },
+} as const;
 
 const wholeSchema = (
   rule: Partial<FieldRule>,
-  { isSigned, place }: { readonly isSigned: boolean; readonly place: Place },
+  {
+    limits,
+    place,
+  }: { readonly limits: { readonly least: number; readonly most: number }; readonly place: Place },
 ): JsonObject => {
-  const { min = isSigned ? -MAX_INT32 - 1 : 0, max = isSigned ? MAX_INT32 : MAX_UINT32 } = rule;
+  const { min = limits.least, max = limits.most } = rule;
   const bounds = boundsOf({ ...rule, min, max });
   if (place === "parameter") return { type: "integer", ...bounds };
   return { type: ["integer", "string"], ...bounds, pattern: digits(min, max, rule.isRequired !== "always") };

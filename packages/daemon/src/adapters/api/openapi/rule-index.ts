@@ -5,7 +5,9 @@ import { type FieldRule, type HostInfo, REQUEST_FIELD_RULES, SPEC_FIELD_RULES } 
 import { PARAMETER_RULES } from "./parameter-rules.ts";
 
 /** Where a host has bounds of its own. */
-export type HostBounds = Pick<HostInfo, "providers" | "maxMemoryMib">;
+export interface HostBounds extends Pick<HostInfo, "maxMemoryMib"> {
+  readonly providers: readonly { readonly name: string }[];
+}
 
 /**
  * What is true of a field wherever its message stands: of a volume's id, what holds for the root and for the others. By
@@ -52,7 +54,9 @@ const bounded = ({ providers, maxMemoryMib }: HostBounds): Readonly<Record<strin
   const { provider, memory_in_mb, ...rules } = SPEC_FIELD_RULES;
   return {
     ...rules,
-    ...(provider === undefined ? {} : { provider: { ...provider, values: ["auto", ...providers] } }),
+    ...(provider === undefined
+      ? {}
+      : { provider: { ...provider, values: ["auto", ...providers.map(({ name }) => name)] } }),
     ...(memory_in_mb === undefined ? {} : { memory_in_mb: { ...memory_in_mb, max: maxMemoryMib } }),
   };
 };

@@ -11,9 +11,15 @@ export const hostService = (): BoundService =>
         version,
         stateDir,
         pid,
-        providers: [...providers],
+        providers: providers.map(({ name }) => name),
         defaultProvider,
         accelerator,
+        availability: providers.map(({ name, isUsable, reason, hint = "" }) => ({
+          provider: name,
+          isUsable,
+          reason,
+          hint,
+        })),
       });
     },
     check: async function* (_request, { signal, useCases: { host } }) {

@@ -216,7 +216,7 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
         commitHash: "0123abc",
         stateDir: "/state",
         pid: 42,
-        providers: ["qemu"],
+        providers: [{ name: "qemu", isUsable: true, reason: "tcg: there is no /dev/kvm" }],
         defaultProvider: "qemu",
         accelerator: "tcg",
         maxMemoryMib: 32_768,

@@ -143,7 +143,7 @@ export const qemuVersion = async (binary: string, signal: AbortSignal): Promise<
   } catch (cause) {
     signal.throwIfAborted();
     throw new FlintlockError("unsupported", `QEMU (${binary}) cannot be run`, {
-      hint: "Install QEMU for x86 (Debian and Ubuntu: qemu-system-x86).",
+      hint: "Install QEMU for x86 (Debian and Ubuntu: qemu-system-x86), or name its program: --qemu-bin PATH.",
       cause,
     });
   }

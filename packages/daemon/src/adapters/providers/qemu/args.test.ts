@@ -155,3 +155,23 @@ test("the seed is the last disk, a partition is found by its UUID, and features 
   expect(text.match(/"serial":"[^"]*"/g)?.at(-1)).toBe('"serial":"flintlock-cidata"');
   expect(text).toMatch(/"node-name":"disk2","read-only":true/);
 });
+
+test("limits are kept by a filter above each volume and not above the seed, and a balloon waits to be told its size", () => {
+  const limited: Machine = {
+    ...machine,
+    seed: { path: "/vm/seed.img", format: "raw", isReadOnly: true },
+    limits: { diskBytesPerSecond: 1_048_576, diskOpsPerSecond: 100 },
+    balloonMib: 64,
+  };
+  const text = lines(qemuArgs(limited, undefined, host, ACPI));
+  expect(text).toContain(
+    '-object {"qom-type":"throttle-group","id":"disk0-limits","limits":{"bps-total":1048576,"iops-total":100}}\n' +
+      '-blockdev {"driver":"throttle","node-name":"disk0","throttle-group":"disk0-limits","read-only":false,"discard":"unmap","file":{"driver":"qcow2","node-name":"disk0-open",',
+  );
+  expect(text.match(/"driver":"throttle"/g)).toHaveLength(2);
+  expect(text).toContain('-blockdev {"driver":"raw","node-name":"disk2"');
+  expect(text).toMatch(/-device {"driver":"virtio-balloon-device",.*}\n-S$/);
+  const waiting = qemuArgs({ ...machine, balloonMib: 0 }, undefined, host, ACPI);
+  expect(lines(waiting)).toContain("virtio-balloon");
+  expect(waiting).not.toContain("-S");
+});

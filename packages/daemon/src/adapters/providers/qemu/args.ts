@@ -13,10 +13,12 @@ import {
   type MachineDisk,
   type MachineInterface,
   type PortPublication,
+  type RateLimits,
 } from "@flintlock/core";
 import { completedCmdline, kernelCmdline } from "../shared/cmdline.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import type { Accelerator } from "./accelerator.ts";
+import { withDiskLimits } from "./disk-limits.ts";
 
 export const QMP_SOCKET = "qmp.sock";
 export const AGENT_SOCKET = "agent.sock";
@@ -93,17 +95,26 @@ export const qemuArgs = (
     ["-object", json({ "qom-type": "rng-random", id: "rng0", filename: "/dev/urandom" })],
     ["-device", json({ driver: driver("virtio-rng"), rng: "rng0" })],
     channelArgs(driver("virtio-serial")),
-    disksOf(machine).flatMap((disk, index) => diskArgs(disk, index, driver("virtio-blk"))),
+    disksOf(machine).flatMap((disk, index) =>
+      diskArgs(disk, {
+        index,
+        driver: driver("virtio-blk"),
+        limits: index < machine.disks.length ? machine.limits : undefined,
+      }),
+    ),
     networkArgs(machine, driver("virtio-net")),
+    balloonArgs(machine, driver("virtio-balloon")),
   ].flat();
 };
 
 const boardFor = (machine: Machine, host: HostFacts): Board => {
-  const devices = OWN_DEVICES + disksOf(machine).length + machine.interfaces.length;
+  const own = OWN_DEVICES + (machine.balloonMib === undefined ? 0 : 1);
+  const asked = disksOf(machine).length + machine.interfaces.length;
+  const devices = own + asked;
   if (devices > PCI_SLOTS) {
     throw new FlintlockError(
       "unsupported",
-      `QEMU takes at most ${PCI_SLOTS - OWN_DEVICES} volumes and interfaces together; this microVM has ${devices - OWN_DEVICES}`,
+      `QEMU takes at most ${PCI_SLOTS - own} volumes and interfaces together; this microVM has ${asked}`,
     );
   }
   const measuresTsc = host.accelerator === "tcg" && host.tscKhz === undefined;
@@ -176,7 +187,14 @@ const disksOf = ({ disks, seed }: Machine): readonly MachineDisk[] =>
 
 const SEED_SERIAL = "flintlock-cidata";
 
-const diskArgs = (disk: MachineDisk, index: number, driver: string): readonly string[] => {
+const diskArgs = (
+  disk: MachineDisk,
+  {
+    index,
+    driver,
+    limits,
+  }: { readonly index: number; readonly driver: string; readonly limits: RateLimits | undefined },
+): readonly string[] => {
   const node = `disk${index}`;
   const file = { driver: "file", filename: disk.path, discard: "unmap" };
   const block = {
@@ -186,8 +204,10 @@ const diskArgs = (disk: MachineDisk, index: number, driver: string): readonly st
     discard: "unmap",
     file,
   };
+  const limited = withDiskLimits(block, limits);
   return [
-    ...["-blockdev", json(block)],
+    ...(limited.group === undefined ? [] : ["-object", json(limited.group)]),
+    ...["-blockdev", json(limited.block)],
     ...["-device", json({ driver, drive: node, serial: serialOf(disk.volumeId) })],
   ];
 };
@@ -197,6 +217,18 @@ const serialOf = (volumeId: string): string =>
   Buffer.byteLength(volumeId) <= MAX_SERIAL_BYTES
     ? volumeId
     : createHash("sha256").update(volumeId).digest("hex").slice(0, MAX_SERIAL_BYTES);
+
+/**
+ * How much it takes is told to QEMU once it listens (`executes` in launch.ts): until then no processor runs. What the guest
+ * frees is given back by itself, and what it would run out of it may take.
+ */
+const balloonArgs = ({ balloonMib }: Machine, driver: string): readonly string[] => {
+  if (balloonMib === undefined) return [];
+  const device = { driver, id: BALLOON, "free-page-reporting": true, "deflate-on-oom": true };
+  return ["-device", json(device), ...(balloonMib > 0 ? ["-S"] : [])];
+};
+
+const BALLOON = "balloon";
 
 /** QEMU inherits the descriptors of these, in this order, from `FIRST_DESCRIPTOR` on. */
 export const macvtapDevices = ({ interfaces }: Pick<Machine, "interfaces">): readonly string[] =>

@@ -21,7 +21,7 @@ import {
   qemuArgs,
 } from "./args.ts";
 import { kernelHasAcpi } from "./kernel-acpi.ts";
-import { runState } from "./run-state.ts";
+import { PRELAUNCH, runState, startInflated } from "./run-state.ts";
 
 /** QEMU answers within 0.2 s; many of them at once on a busy host take longer */
 const LAUNCH_TIMEOUT_MS = 30_000;
@@ -46,7 +46,7 @@ export const launch = async (
     processes.spawn({ binary, args, directory, descriptors }),
   );
   try {
-    await executes(directory, identity, processes, signal);
+    await executes(machine, identity, processes, signal);
     return identity;
   } catch (error) {
     if (await processes.isAlive(identity)) {
@@ -91,7 +91,7 @@ const ourInitrd = (machine: Machine): string => {
 
 /** Resolves when QMP says "running". A VMM that ends first, or hangs, throws. */
 const executes = async (
-  directory: string,
+  { directory, memoryMib, balloonMib = 0 }: Machine,
   identity: VmmIdentity,
   processes: VmmProcesses,
   signal: AbortSignal,
@@ -100,8 +100,13 @@ const executes = async (
   for (let wait = 5; ; wait = Math.min(wait * 2, 50)) {
     if (!(await processes.isAlive(identity)))
       throw new FlintlockError("provider_failed", "QEMU ended at once");
-    if ((await runState(directory, limit.signal)) === "running") return;
-    await pause(wait, limit.signal);
+    const state = await runState(directory, limit.signal);
+    if (state === "running") return;
+    if (state === PRELAUNCH && balloonMib > 0) {
+      await startInflated(directory, { memoryMib, balloonMib }, limit.signal);
+    } else {
+      await pause(wait, limit.signal);
+    }
   }
 };
 

@@ -10,25 +10,25 @@
  */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import type { Provider, ProviderTraits } from "@flintlock/core";
+import { type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
 import { createAgentSockets } from "../shared/agent-sockets.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import { createKeyedLock } from "../shared/keyed-lock.ts";
 import type { VmmDriver } from "../shared/vmm-driver.ts";
 import { VMM_LOG } from "../shared/vmm-process.ts";
 import { createVmmProvider, type VmmProvider, type VmmProviderOptions } from "../shared/vmm-provider.ts";
-import { type AcceleratorReport, probeAccelerator } from "./accelerator.ts";
+import { type AcceleratorReport, probeAccelerator, qemuVersion } from "./accelerator.ts";
 import { CONSOLE_LOG, type HostFacts, PID_FILE, vmmMarker } from "./args.ts";
 import { createChannels } from "./channels.ts";
 import { createConsoles } from "./console.ts";
 import { launch } from "./launch.ts";
 import { machineMetrics } from "./metrics.ts";
-import { isPaused, pressPowerButton, setPaused } from "./run-state.ts";
+import { hasLaunched, isPaused, pressPowerButton, setPaused } from "./run-state.ts";
 import { hostTscKhz } from "./tsc.ts";
 
 const TRAITS: ProviderTraits = {
   name: "qemu",
-  capabilities: new Set(["user-network", "macvtap", "cpu-features"]),
+  capabilities: new Set(["user-network", "macvtap", "cpu-features", "disk-limits", "balloon"]),
   diskFormats: ["qcow2", "raw"],
   maxVcpu: 64,
 };
@@ -66,6 +66,7 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
   /** QMP serves one client at a time */
   const questions = createKeyedLock();
   const tscKhz = once(hostTscKhz);
+  let version: string | undefined;
   const facts = async (signal: AbortSignal): Promise<HostFacts> => ({
     accelerator: (await accelerator(signal)).accelerator,
     tscKhz: "tscKhz" in options ? options.tscKhz : await tscKhz(),
@@ -82,11 +83,18 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
 
     async availability(signal) {
       try {
+        version ??= await qemuVersion(options.binary, signal);
         const { accelerator: name, reason } = await accelerator(signal);
-        return { isUsable: true, reason: `${name}: ${reason}` };
+        const isSlow = name === "tcg" && options.accelerator === "auto";
+        return {
+          isUsable: true,
+          reason: `${version}, ${name}: ${reason}`,
+          ...(isSlow && { hint: "guests are emulated, much slower than under KVM" }),
+        };
       } catch (error) {
         signal.throwIfAborted();
-        return { isUsable: false, reason: error instanceof Error ? error.message : String(error) };
+        const { message, hint } = toFlintlockError(error);
+        return { isUsable: false, reason: message, hint };
       }
     },
 
@@ -95,8 +103,8 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
     launch: async (machine, processes, signal) =>
       await launch(machine, options.binary, await facts(signal), processes, signal),
 
-    // The guest executes as soon as QEMU does.
-    hasLaunched: async () => true,
+    // The guest executes as soon as QEMU does, unless it waits for its balloon.
+    hasLaunched: (ref) => questions.run(ref.uid, () => hasLaunched(ref.directory)),
 
     pressPowerButton: (ref, signal) => questions.run(ref.uid, () => pressPowerButton(ref.directory, signal)),
 

@@ -90,7 +90,7 @@ const spec: fc.Arbitrary<Init> = fc
 
 const throughTheCore = (sent: legacyTypes.MicroVMSpec): legacyTypes.MicroVMSpec => {
   const input = legacyCreateInput(sent, splitVolumes(sent.volumes, sent.initrd !== undefined));
-  const parsed = parseSpec(input, SIMULATED_LIMITS);
+  const parsed = { ...parseSpec(input, SIMULATED_LIMITS), provider: "simulated" as const };
   return legacySpec({ ...sampleMicroVM(), id: input.id, namespace: input.namespace, spec: parsed });
 };
 
