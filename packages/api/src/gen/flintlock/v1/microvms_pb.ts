@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLTAgoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCSLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItkBCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCSIvCgpHZXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAki4AEKC0xpc3RSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRI1CgZsYWJlbHMYAiADKAsyJS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QuTGFiZWxzRW50cnkSDAoEbmFtZRgDIAEoCRIjCgZzdGF0ZXMYBCADKA4yEy5mbGludGxvY2sudjEuU3RhdGUSEQoJcGFnZV9zaXplGAUgASgNEhIKCnBhZ2VfdG9rZW4YBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxMaXN0UmVzcG9uc2USJwoIbWljcm92bXMYASADKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKl4KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFKkMKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIGCgJOTxABEgoKBkFMV0FZUxACMogGCghNaWNyb1ZNcxJVCgZDcmVhdGUSGy5mbGludGxvY2sudjEuQ3JlYXRlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIheC0+STAhE6ASoiDC92MS9taWNyb3ZtcxJVCgNHZXQSGC5mbGludGxvY2sudjEuR2V0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIh2C0+STAhcSFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJTCgRMaXN0EhkuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxpc3RSZXNwb25zZSIUgtPkkwIOEgwvdjEvbWljcm92bXMSXAoGRGVsZXRlEhsuZmxpbnRsb2NrLnYxLkRlbGV0ZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiHYLT5JMCFyoVL3YxL21pY3Jvdm1zL3t0YXJnZXR9El4KBFdhaXQSGS5mbGludGxvY2sudjEuV2FpdFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH06d2FpdDABEmMKBExvZ3MSGS5mbGludGxvY2sudjEuTG9nc1JlcXVlc3QaGi5mbGludGxvY2sudjEuTG9nc1Jlc3BvbnNlIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fS9sb2dzMAESRwoGQXR0YWNoEhsuZmxpbnRsb2NrLnYxLkF0dGFjaFJlcXVlc3QaHC5mbGludGxvY2sudjEuQXR0YWNoUmVzcG9uc2UoATABEkEKBEV4ZWMSGS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaGi5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJKCgdDb25zb2xlEhwuZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3AwoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAki1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiWgoERXhpdBIRCgRjb2RlGAEgASgFSACIAQESDgoGcmVhc29uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVfY29kZSJeCgdGYWlsdXJlEgwKBHN0ZXAYASABKAkSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIiCgZUaW1pbmcSDAoEc3RlcBgBIAEoCRIKCgJtcxgCIAEoASLvAQoNQ3JlYXRlUmVxdWVzdBItCgdtaWNyb3ZtGAEgASgLMhwuZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TcGVjEiYKB3Byb2Nlc3MYAiABKAsyFS5mbGludGxvY2sudjEuUHJvY2VzcxIhCgVwb3J0cxgDIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EiwKB3Jlc3RhcnQYBCABKA4yGy5mbGludGxvY2sudjEuUmVzdGFydFBvbGljeRIMCgRwdWxsGAUgASgJEhIKCnJlcXVlc3RfaWQYBiABKAkSFAoMbWF4X3Jlc3RhcnRzGAcgASgNIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyCg1EZWxldGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMQoMU3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkibQoLU3RvcFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMicAoOUmVzdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMiMQoMUGF1c2VSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMgoNUmVzdW1lUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDKCCgoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJiCgVTdGFydBIaLmZsaW50bG9jay52MS5TdGFydFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSImgtPkkwIgOgEqIhsvdjEvbWljcm92bXMve3RhcmdldH06c3RhcnQSXwoEU3RvcBIZLmZsaW50bG9jay52MS5TdG9wUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiWC0+STAh86ASoiGi92MS9taWNyb3Ztcy97dGFyZ2V0fTpzdG9wEmgKB1Jlc3RhcnQSHC5mbGludGxvY2sudjEuUmVzdGFydFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIogtPkkwIiOgEqIh0vdjEvbWljcm92bXMve3RhcmdldH06cmVzdGFydBJiCgVQYXVzZRIaLmZsaW50bG9jay52MS5QYXVzZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSImgtPkkwIgOgEqIhsvdjEvbWljcm92bXMve3RhcmdldH06cGF1c2USZQoGUmVzdW1lEhsuZmxpbnRsb2NrLnYxLlJlc3VtZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIngtPkkwIhOgEqIhwvdjEvbWljcm92bXMve3RhcmdldH06cmVzdW1lEl4KBFdhaXQSGS5mbGludGxvY2sudjEuV2FpdFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH06d2FpdDABEmMKBExvZ3MSGS5mbGludGxvY2sudjEuTG9nc1JlcXVlc3QaGi5mbGludGxvY2sudjEuTG9nc1Jlc3BvbnNlIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fS9sb2dzMAESRwoGQXR0YWNoEhsuZmxpbnRsb2NrLnYxLkF0dGFjaFJlcXVlc3QaHC5mbGludGxvY2sudjEuQXR0YWNoUmVzcG9uc2UoATABEkEKBEV4ZWMSGS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaGi5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJKCgdDb25zb2xlEhwuZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -47,7 +47,7 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
   state: State;
 
   /**
-   * Set once the guest has ended.
+   * How the last run ended; absent while the guest runs.
    *
    * @generated from field: flintlock.v1.Exit exit = 5;
    */
@@ -78,6 +78,34 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
    * @generated from field: string creator = 9;
    */
   creator: string;
+
+  /**
+   * What was asked for: RUNNING, STOPPED or PAUSED. A deletion comes before it.
+   *
+   * @generated from field: flintlock.v1.State desired_state = 10;
+   */
+  desiredState: State;
+
+  /**
+   * By the restart policy, in a row, each after a run of less than a minute.
+   *
+   * @generated from field: uint32 restarts = 11;
+   */
+  restarts: number;
+
+  /**
+   * Of ON_FAILURE; 0: no limit.
+   *
+   * @generated from field: uint32 max_restarts = 12;
+   */
+  maxRestarts: number;
+
+  /**
+   * "crash-looping": the guest ends soon after each start; else empty.
+   *
+   * @generated from field: string reason = 13;
+   */
+  reason: string;
 };
 
 /**
@@ -303,6 +331,13 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
    * @generated from field: string request_id = 6;
    */
   requestId: string;
+
+  /**
+   * With ON_FAILURE: restarts in a row, each after a run of less than a minute, after which it stays EXITED. 0: no limit.
+   *
+   * @generated from field: uint32 max_restarts = 7;
+   */
+  maxRestarts: number;
 };
 
 /**
@@ -433,6 +468,142 @@ export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 10);
 
 /**
+ * @generated from message flintlock.v1.StartRequest
+ */
+export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.StartRequest.
+ * Use `create(StartRequestSchema)` to create a new message.
+ */
+export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 11);
+
+/**
+ * @generated from message flintlock.v1.StopRequest
+ */
+export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * For the guest to end by itself, 0 to 3600; absent: the daemon's setting. Then it is ended.
+   *
+   * @generated from field: optional uint32 grace_seconds = 3;
+   */
+  graceSeconds?: number | undefined;
+
+  /**
+   * Ends it at once, as a grace of 0 does.
+   *
+   * @generated from field: bool force = 4;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.StopRequest.
+ * Use `create(StopRequestSchema)` to create a new message.
+ */
+export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 12);
+
+/**
+ * @generated from message flintlock.v1.RestartRequest
+ */
+export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * As of a stop.
+   *
+   * @generated from field: optional uint32 grace_seconds = 3;
+   */
+  graceSeconds?: number | undefined;
+
+  /**
+   * @generated from field: bool force = 4;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.RestartRequest.
+ * Use `create(RestartRequestSchema)` to create a new message.
+ */
+export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 13);
+
+/**
+ * @generated from message flintlock.v1.PauseRequest
+ */
+export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.PauseRequest.
+ * Use `create(PauseRequestSchema)` to create a new message.
+ */
+export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 14);
+
+/**
+ * @generated from message flintlock.v1.ResumeRequest
+ */
+export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.ResumeRequest.
+ * Use `create(ResumeRequestSchema)` to create a new message.
+ */
+export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 15);
+
+/**
  * @generated from message flintlock.v1.WaitRequest
  */
 export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
@@ -447,7 +618,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
   namespace: string;
 
   /**
-   * "running", "exited", "deleted", or "settled" (anything but pending).
+   * "running", "paused", "stopped", "exited" (or stopped), "deleted", or "settled" (anything but pending).
    *
    * @generated from field: string condition = 3;
    */
@@ -459,7 +630,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 11);
+  messageDesc(file_flintlock_v1_microvms, 16);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -500,7 +671,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -517,7 +688,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -566,7 +737,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -593,7 +764,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -615,7 +786,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -652,7 +823,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -703,7 +874,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -782,7 +953,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -827,7 +998,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -856,7 +1027,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -878,7 +1049,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -895,7 +1066,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 28);
 
 /**
  * @generated from enum flintlock.v1.State
@@ -907,6 +1078,8 @@ export const State = {
   STATE_UNSPECIFIED: 0,
 
   /**
+   * On its way to what was asked for.
+   *
    * @generated from enum value: PENDING = 1;
    */
   PENDING: 1,
@@ -917,6 +1090,8 @@ export const State = {
   RUNNING: 2,
 
   /**
+   * The guest ended by itself, and its restart policy asks for no more.
+   *
    * @generated from enum value: EXITED = 3;
    */
   EXITED: 3,
@@ -930,6 +1105,16 @@ export const State = {
    * @generated from enum value: DELETING = 5;
    */
   DELETING: 5,
+
+  /**
+   * @generated from enum value: STOPPED = 6;
+   */
+  STOPPED: 6,
+
+  /**
+   * @generated from enum value: PAUSED = 7;
+   */
+  PAUSED: 7,
 } as const;
 
 /**
@@ -961,6 +1146,20 @@ export const RestartPolicy = {
    * @generated from enum value: ALWAYS = 2;
    */
   ALWAYS: 2,
+
+  /**
+   * After an exit code other than 0, or an end without one that is no power-off.
+   *
+   * @generated from enum value: ON_FAILURE = 3;
+   */
+  ON_FAILURE: 3,
+
+  /**
+   * As ALWAYS: what was stopped stays so under either.
+   *
+   * @generated from enum value: UNLESS_STOPPED = 4;
+   */
+  UNLESS_STOPPED: 4,
 } as const;
 
 /**
@@ -1017,6 +1216,58 @@ export const MicroVMs: GenService<{
     methodKind: "unary";
     input: typeof DeleteRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * A new run of one that was stopped, has EXITED or FAILED, on the same disks, with all attempts.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Start
+   */
+  start: {
+    methodKind: "unary";
+    input: typeof StartRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Ends the guest; disks, logs and network devices stay. It stays STOPPED until it is started, whatever its restart
+   * policy, over restarts of daemon and host.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Stop
+   */
+  stop: {
+    methodKind: "unary";
+    input: typeof StopRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Ends the guest, if it runs, and starts it again.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Restart
+   */
+  restart: {
+    methodKind: "unary";
+    input: typeof RestartRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Stops the guest's processors. What is in its memory is lost with its VMM: after a restart of the host it boots, and is
+   * paused then.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Pause
+   */
+  pause: {
+    methodKind: "unary";
+    input: typeof PauseRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Lets a paused guest go on.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Resume
+   */
+  resume: {
+    methodKind: "unary";
+    input: typeof ResumeRequestSchema;
+    output: typeof MicroVMSchema;
   },
   /**
    * Sends the object now and at each change, and ends once the condition holds.

@@ -98,9 +98,16 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
       protocol,
     })),
     restart: RESTART_INPUT[request.restart] ?? String(request.restart),
+    maxRestarts: request.maxRestarts,
     pull: request.pull,
   };
 };
 
 /** By number; an unknown one goes on as its digits, for the core to refuse by name. */
-const RESTART_INPUT: Readonly<Record<number, string>> = { 0: "", 1: "no", 2: "always" };
+const RESTART_INPUT: Readonly<Record<number, string>> = {
+  0: "",
+  1: "no",
+  2: "always",
+  3: "on-failure",
+  4: "unless-stopped",
+};
