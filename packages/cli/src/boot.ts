@@ -81,6 +81,8 @@ export const waitSettled = async (
 
 const STAGES: ReadonlyMap<ext.State, string> = new Map([
   [ext.State.RUNNING, "ready"],
+  [ext.State.PAUSED, "paused"],
+  [ext.State.STOPPED, "stopped"],
   [ext.State.EXITED, "ended"],
   [ext.State.FAILED, "failed"],
   [ext.State.DELETING, "deleting"],

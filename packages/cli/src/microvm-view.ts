@@ -64,10 +64,11 @@ export const uniquePrefixLength = (uids: readonly string[]): number => {
   return length;
 };
 
-/** `EXITED (3)`: the code matters as much as the state. */
+/** `EXITED (3)`, `PENDING (crash-looping)`: the code, or the reason, matters as much as the state. */
 const stateText = (vm: ext.MicroVM): string => {
-  if (vm.state !== ext.State.EXITED) return stateOf(vm);
-  return `${stateOf(vm)} (${vm.exit?.code ?? vm.exit?.reason ?? "unknown"})`;
+  const ends = vm.state === ext.State.EXITED ? [vm.exit?.code ?? vm.exit?.reason ?? "unknown"] : [];
+  const remarks = vm.reason === "" ? ends : [...ends, vm.reason];
+  return remarks.length === 0 ? stateOf(vm) : `${stateOf(vm)} (${remarks.join(", ")})`;
 };
 
 const imageOf = (vm: ext.MicroVM): string => vm.microvm?.spec?.rootVolume?.source?.containerSource ?? "";

@@ -20,7 +20,7 @@ export const exitOf = async (client: Client, target: string): Promise<number | u
   const vm = await client.microvms
     .get({ target }, { signal: deadline(ASK_DEADLINE_MS) })
     .catch(() => undefined);
-  return vm?.state === ext.State.EXITED ? vm.exit?.code : undefined;
+  return vm?.state === ext.State.EXITED || vm?.state === ext.State.STOPPED ? vm.exit?.code : undefined;
 };
 
 /** As a shell has it for a process that was killed: 128 + SIGKILL */

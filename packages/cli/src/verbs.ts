@@ -63,6 +63,36 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   {
+    name: "start",
+    summary: "boot microVMs that were stopped, ended or failed, from their disks",
+    load: async () => (await import("./run-verbs.ts")).start(),
+  },
+  {
+    name: "stop",
+    summary: "end guests, and keep their disks",
+    load: async () => (await import("./run-verbs.ts")).stop(),
+  },
+  {
+    name: "restart",
+    summary: "end guests, and boot them again",
+    load: async () => (await import("./run-verbs.ts")).restart(),
+  },
+  {
+    name: "kill",
+    summary: "end guests at once, and keep their disks",
+    load: async () => (await import("./run-verbs.ts")).kill(),
+  },
+  {
+    name: "pause",
+    summary: "let guests stand still",
+    load: async () => (await import("./run-verbs.ts")).pause(),
+  },
+  {
+    name: "resume",
+    summary: "let paused guests go on",
+    load: async () => (await import("./run-verbs.ts")).resume(),
+  },
+  {
     name: "rm",
     summary: "stop and delete microVMs",
     load: async () => (await import("./commands/rm.ts")).rm,
@@ -89,7 +119,7 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "wait",
-    summary: "wait until microVMs run, end or are gone",
+    summary: "wait until microVMs run, stand still, end or are gone",
     load: async () => (await import("./commands/wait.ts")).wait,
   },
   { name: "image", summary: "images: pull, load, ls, inspect, rm, prune", verbs: imageVerbs },

@@ -23,7 +23,6 @@ export const PULL_POLICIES = ["missing", "always", "never"] as const;
 export type PullPolicy = (typeof PULL_POLICIES)[number];
 /** `IfaceType.TAP` */
 const INTERFACE_TAP = 1;
-const RESTART_POLICIES = ["no", "always"] as const;
 
 type SpecInit = Exclude<MessageInitShape<typeof types.MicroVMSpecSchema>, { $typeName: string }>;
 
@@ -80,7 +79,7 @@ export const addVmFlags = (command: Command): void => {
     .option("--disk-iops <n>", "requests per second of each disk")
     .option("--net-bps <size>", "bytes per second of each interface, each way")
     .option("--balloon <size>", "memory to give back to begin with, e.g. 256M; 0 for a balloon alone")
-    .option("--restart <no|always>", "what happens when the guest ends")
+    .option("--restart <policy>", "when the guest ends: no, on-failure[:n], unless-stopped or always")
     .option("--pull <missing|always|never>", "when to fetch the image")
     .option("-w, --workdir <path>", "working directory of the command")
     .option("-u, --user <user[:group]>", "user of the command")
@@ -109,7 +108,7 @@ export const createRequest = async (
     microvm: await specOf(context, flags, target),
     process: await processOf(context, flags, target),
     ports: (flags.publish ?? []).map(parsePort),
-    ...(flags.restart === undefined ? {} : { restart: restartOf(flags.restart) }),
+    ...(flags.restart === undefined ? {} : parseRestart(flags.restart)),
     pull: pullPolicy(flags),
     ...limitsOf(flags),
     ...(flags.balloon === undefined ? {} : { balloonMib: balloonOf(flags.balloon) }),
@@ -125,10 +124,26 @@ export const createRequest = async (
 export const pullPolicy = (flags: VmFlags): PullPolicy =>
   flags.pull === undefined ? "missing" : parseChoice("--pull", flags.pull, PULL_POLICIES);
 
-const restartOf = (text: string): ext.RestartPolicy =>
-  parseChoice("--restart", text, RESTART_POLICIES) === "always"
-    ? ext.RestartPolicy.ALWAYS
-    : ext.RestartPolicy.NO;
+const RESTART_POLICIES = {
+  no: ext.RestartPolicy.NO,
+  "on-failure": ext.RestartPolicy.ON_FAILURE,
+  "unless-stopped": ext.RestartPolicy.UNLESS_STOPPED,
+  always: ext.RestartPolicy.ALWAYS,
+} as const;
+
+/** docker's spelling: `on-failure:3` is restarted three times. */
+export const parseRestart = (
+  text: string,
+): { readonly restart: ext.RestartPolicy; readonly maxRestarts?: number } => {
+  const [policy = "", count, ...more] = text.split(":");
+  const names = Object.keys(RESTART_POLICIES) as (keyof typeof RESTART_POLICIES)[];
+  const restart = RESTART_POLICIES[parseChoice("--restart", policy, names)];
+  if (count === undefined) return { restart };
+  if (policy === "on-failure" && more.length === 0) {
+    return { restart, maxRestarts: positive("--restart on-failure:", count) };
+  }
+  throw usageError(`--restart ${text}: only on-failure takes a number, as in on-failure:3`);
+};
 
 const specOf = async (context: Context, flags: VmFlags, target: RunTarget): Promise<SpecInit> => {
   const kernel = kernelOf(flags);

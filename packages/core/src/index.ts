@@ -18,6 +18,7 @@ export * from "./domain/names.ts";
 export * from "./domain/quota.ts";
 export * from "./domain/reference.ts";
 export * from "./domain/request-fields.ts";
+export { MAX_GRACE_SECONDS, parseGrace } from "./domain/run-wish.ts";
 export * from "./domain/spec-parts.ts";
 export * from "./domain/spec-rules.ts";
 export * from "./domain/units.ts";

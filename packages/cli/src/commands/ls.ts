@@ -7,6 +7,8 @@ import { collect, type Verb } from "../verb.ts";
 const STATES = {
   pending: ext.State.PENDING,
   running: ext.State.RUNNING,
+  paused: ext.State.PAUSED,
+  stopped: ext.State.STOPPED,
   exited: ext.State.EXITED,
   failed: ext.State.FAILED,
   deleting: ext.State.DELETING,

@@ -55,9 +55,9 @@ export const run: Verb = {
       isTty,
     });
     const isEphemeral = !isDetached && (flags.rm === true || !request.microvm?.id);
-    if (isEphemeral && flags.restart === "always") {
+    if (isEphemeral && flags.restart !== undefined && flags.restart !== "no") {
       throw usageError(
-        "--restart always: a microVM that is removed when it ends does not restart",
+        `--restart ${flags.restart}: a microVM that is removed when it ends does not restart`,
         "add --detach",
       );
     }

@@ -7,7 +7,7 @@ import { codeOfExit } from "../session-end.ts";
 import { concludeTargets, forEachTarget, printsNames, requireTargets } from "../targets.ts";
 import type { Verb } from "../verb.ts";
 
-const CONDITIONS = ["running", "exited", "deleted", "settled"] as const;
+const CONDITIONS = ["running", "paused", "stopped", "exited", "deleted", "settled"] as const;
 type Condition = (typeof CONDITIONS)[number];
 
 export const wait: Verb = {
@@ -53,8 +53,7 @@ const waitFor = async (
 
 /** The daemon waits as long as we let it; these states lead to neither. */
 const refuseHopeless = (vm: ext.MicroVM, condition: "running" | "exited"): void => {
-  const hasEnded =
-    vm.state === ext.State.EXITED && condition === "running" && vm.restart !== ext.RestartPolicy.ALWAYS;
+  const hasEnded = vm.state === ext.State.EXITED && condition === "running";
   if (vm.state !== ext.State.FAILED && vm.state !== ext.State.DELETING && !hasEnded) return;
   throw new CliError("failed_precondition", `microVM ${nameOf(vm)} is ${stateOf(vm)}`, {
     why: vm.failure?.message,

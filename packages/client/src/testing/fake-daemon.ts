@@ -75,6 +75,19 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
     throw failure(status.NOT_FOUND, "not_found", `microVM ${target} not found`);
   };
 
+  /** At once pending, and a moment later so; `stuck` stays pending, `broken` fails. */
+  const turn = (verb: string, target: string, state: ext.State): ext.MicroVM => {
+    const vm = find(target);
+    log.push(`${verb} ${vm.microvm?.spec?.id}`);
+    vm.state = ext.State.PENDING;
+    if (imageOf(vm) === "stuck") return vm;
+    setImmediate(() => {
+      vm.state = imageOf(vm) === "broken" ? ext.State.FAILED : state;
+      change();
+    });
+    return { ...vm };
+  };
+
   const microvms = implement({
     create: ({ microvm, process, ports, limits, balloonMib }: ext.CreateRequest) => {
       counts.created += 1;
@@ -106,6 +119,13 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
         wanted.every(([key, value]) => vm.microvm?.spec?.labels[key] === value);
       return create(ext.ListResponseSchema, { microvms: [...vms.values()].filter(fits) });
     },
+    start: ({ target }: ext.StartRequest) => turn("start", target, ext.State.RUNNING),
+    stop: ({ target, graceSeconds, force }: ext.StopRequest) =>
+      turn(force ? "kill" : `stop ${graceSeconds ?? "default"}`, target, ext.State.STOPPED),
+    restart: ({ target, graceSeconds }: ext.RestartRequest) =>
+      turn(`restart ${graceSeconds ?? "default"}`, target, ext.State.RUNNING),
+    pause: ({ target }: ext.PauseRequest) => turn("pause", target, ext.State.PAUSED),
+    resume: ({ target }: ext.ResumeRequest) => turn("resume", target, ext.State.RUNNING),
     delete: ({ target }: ext.DeleteRequest) => {
       const vm = find(target);
       log.push(`delete ${vm.microvm?.spec?.id}`);
@@ -373,6 +393,8 @@ const settledState = (vm: ext.MicroVM): ext.State | undefined => {
 const isReached = (vm: ext.MicroVM, condition: string): boolean => {
   if (condition === "settled") return vm.state !== ext.State.PENDING;
   if (condition === "running") return vm.state === ext.State.RUNNING;
+  if (condition === "stopped") return vm.state === ext.State.STOPPED;
+  if (condition === "paused") return vm.state === ext.State.PAUSED;
   return condition === "exited" && vm.state === ext.State.EXITED;
 };
 

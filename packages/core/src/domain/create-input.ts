@@ -84,8 +84,10 @@ export interface ExtensionInput {
   readonly tty: boolean;
   readonly attach: boolean;
   readonly ports: readonly PortInput[];
-  /** "no", "always" or "" for the default */
+  /** "no", "on-failure", "unless-stopped", "always" or "" for the default */
   readonly restart: string;
+  /** 0 or absent = no limit */
+  readonly maxRestarts?: number;
   /** "missing", "always", "never" or "" for the default */
   readonly pull: string;
   readonly limits?: LimitsInput | undefined;

@@ -25,11 +25,25 @@ export interface MicroVM {
   readonly updatedAt: UnixMs;
   /** The wish to delete; set once, never cleared */
   readonly deletedAt: UnixMs | undefined;
+  /** The wish for its guest, which each verb changes (`run-wish.ts`); a deletion comes before it */
+  readonly run: RunWish;
   /** Counts stored changes, 1 after create; the optimistic lock */
   readonly version: number;
   /** W3C trace context of the create that asked for it, until the guest is ready or the VM failed; often absent */
   readonly traceparent?: string | undefined;
 }
+
+export interface RunWish {
+  /** "paused" boots first where nothing runs */
+  readonly state: "running" | "stopped" | "paused";
+  /** A new run is wanted: what runs now ends first. Gone once nothing runs */
+  readonly isAnew: boolean;
+  /** Time the guest gets to end by itself when it has to, in ms; undefined = the daemon's */
+  readonly graceMs?: number | undefined;
+}
+
+export const RESTART_POLICIES = ["no", "on-failure", "unless-stopped", "always"] as const;
+export type RestartPolicy = (typeof RESTART_POLICIES)[number];
 
 export interface MicroVMSpec {
   readonly provider: ProviderName;
@@ -58,8 +72,10 @@ export interface MicroVMSpec {
   readonly boot: "init-first" | "process-first";
   /** When images are fetched that are not pinned yet */
   readonly pull: "missing" | "always" | "never";
-  /** What happens when the guest ends by itself */
-  readonly restart: "no" | "always";
+  /** What happens when the guest ends by itself; one that was stopped stays so under each of them */
+  readonly restart: RestartPolicy;
+  /** Of "on-failure": restarts in a row, after runs that were short; undefined = without end */
+  readonly maxRestarts?: number | undefined;
 }
 
 /** As asked; names and numbers are the provider's. */
@@ -154,7 +170,23 @@ export interface PortPublication {
   readonly protocol: "tcp" | "udp";
 }
 
-export type MicroVMState = "pending" | "created" | "exited" | "failed" | "deleting";
+/**
+ * "pending": on its way to what is wished. "exited": the guest ended by itself; "stopped": it was asked to, and stays
+ * so until somebody starts it.
+ */
+export const MICROVM_STATES = [
+  "pending",
+  "created",
+  "paused",
+  "stopped",
+  "exited",
+  "failed",
+  "deleting",
+] as const;
+export type MicroVMState = (typeof MICROVM_STATES)[number];
+
+/** The guest ends soon after each start, again and again */
+export type StatusReason = "crash-looping";
 
 export interface MicroVMStatus {
   readonly state: MicroVMState;
@@ -164,8 +196,15 @@ export interface MicroVMStatus {
   readonly notBefore: UnixMs | undefined;
   /** Why the last attempt failed */
   readonly failure: Failure | undefined;
-  /** How the guest ended, when it did */
+  /** How the last run ended; undefined while the guest runs */
   readonly exit: GuestExit | undefined;
+  /** Restarts by the policy in a row, each after a short run; none once a run has lasted, or somebody has started it */
+  readonly restarts: number;
+  readonly reason?: StatusReason | undefined;
+  /** Its guest was ready once: the disk may hold what nobody else has. Never unsaid */
+  readonly hasRun?: boolean;
+  /** When the guest of the present run was first seen ready */
+  readonly readyAt?: UnixMs | undefined;
   /** Digest each image reference stood for when this VM first used it: a tag that moves does not move a VM */
   readonly images: Readonly<Record<OciReference, Digest>>;
   /** By volume id */
@@ -202,6 +241,10 @@ export interface Failure {
   readonly message: string;
   readonly at: UnixMs;
 }
+
+/** Reasons that decide something; all others are for people to read. */
+export const POWERED_OFF = "guest powered off";
+export const HOST_RESTARTED = "host restarted";
 
 export interface GuestExit {
   /** The main process's exit code; undefined when the guest did not report one */

@@ -2,7 +2,13 @@
 import { familyOf } from "./address.ts";
 import type { ExtensionInput, PortInput } from "./create-input.ts";
 import { invalidField } from "./errors.ts";
-import type { PortPublication, ProcessOverride } from "./microvm.ts";
+import {
+  type PortPublication,
+  type ProcessOverride,
+  RESTART_POLICIES,
+  type RestartPolicy,
+} from "./microvm.ts";
+import { parseWhole } from "./number-rules.ts";
 import { REQUEST_FIELDS } from "./request-fields.ts";
 import { parseForm, parseText, parseTextMap } from "./text-rules.ts";
 import { parseAll, parseEach } from "./violations.ts";
@@ -95,11 +101,17 @@ const parseWord = <W extends string>(text: string, field: string, words: readonl
   throw invalidField(field, `must be ${words.join(" or ")}`);
 };
 
-const RESTARTS = ["no", "always"] as const;
-
 /** COMPAT: upstream starts again whatever ends. */
-export const parseRestart = (input: ExtensionInput | undefined): "no" | "always" =>
-  input === undefined ? "always" : (parseWord(input.restart, "restart", RESTARTS) ?? "no");
+export const parseRestart = (input: ExtensionInput | undefined): RestartPolicy =>
+  input === undefined ? "always" : (parseWord(input.restart, "restart", RESTART_POLICIES) ?? "no");
+
+export const parseMaxRestarts = (input: ExtensionInput | undefined): number | undefined => {
+  const { maxRestarts = 0, restart = "" } = input ?? {};
+  if (maxRestarts !== 0 && restart !== "on-failure") {
+    throw invalidField("max_restarts", "goes with restart on-failure alone");
+  }
+  return parseWhole(maxRestarts, "max_restarts", { ...REQUEST_FIELDS.max_restarts, default: undefined });
+};
 
 export const parsePull = (input: ExtensionInput | undefined): "missing" | "always" | "never" =>
   parseWord(input?.pull ?? "", "pull", REQUEST_FIELDS.pull.values) ?? REQUEST_FIELDS.pull.default;

@@ -83,9 +83,16 @@ export const REQUEST_FIELDS = {
   },
   restart: {
     type: "enum",
-    values: ["NO", "ALWAYS"],
+    values: ["NO", "ALWAYS", "ON_FAILURE", "UNLESS_STOPPED"],
     default: "NO",
-    note: "What happens when the guest ends by itself; v1alpha1 always restarts.",
+    note: "What happens when the guest ends by itself; v1alpha1 always restarts. One that was stopped stays so.",
+  },
+  max_restarts: {
+    type: "uint32",
+    min: 1,
+    max: 1_000_000,
+    default: "no limit",
+    note: "With ON_FAILURE: restarts in a row, each after a run of less than a minute, after which it stays EXITED.",
   },
   pull: {
     type: "string",

@@ -12,7 +12,7 @@ import type { CpuConfig, MicroVMSpec, PortPublication, ProviderName, ProviderWis
 import { PROVIDER_NAMES } from "./microvm.ts";
 import { MICROVM_FIELDS } from "./microvm-fields.ts";
 import { parseWhole } from "./number-rules.ts";
-import { parsePorts, parseProcess, parsePull, parseRestart } from "./process-rules.ts";
+import { parseMaxRestarts, parsePorts, parseProcess, parsePull, parseRestart } from "./process-rules.ts";
 import { parseForm, parseTextMap, quoted } from "./text-rules.ts";
 import { parseAll, parseEach } from "./violations.ts";
 import { parseAdditionalVolumes, parseRootVolume } from "./volume-rules.ts";
@@ -60,6 +60,7 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): ParsedSpec =>
     boot: () => (extension === undefined ? "init-first" : "process-first"),
     pull: () => parsePull(extension),
     restart: () => parseRestart(extension),
+    maxRestarts: () => parseMaxRestarts(extension),
   });
 };
 

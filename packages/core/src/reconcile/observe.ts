@@ -31,7 +31,7 @@ const observeMachine = async (vm: MicroVM, directory: string, ports: Ports): Pro
     case "absent":
       return { state: "absent" };
     case "running":
-      return { state: machine.isReady ? "ready" : "booting" };
+      return { state: machine.isReady ? "ready" : "booting", isPaused: machine.isPaused };
     case "exited":
       return machine;
   }

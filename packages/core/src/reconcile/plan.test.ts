@@ -1,7 +1,8 @@
 import { SIMULATED_LIMITS, wireInput } from "@flintlock/core/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { MicroVM, MicroVMState } from "../domain/microvm.ts";
+import type { GuestExit, MicroVM, MicroVMState, RunWish } from "../domain/microvm.ts";
+import { RUNNING } from "../domain/run-wish.ts";
 import { imagesOf, volumesOf } from "../domain/spec-parts.ts";
 import { parseSpec } from "../domain/spec-rules.ts";
 import { type OciReference, type Uid, unixMs } from "../domain/units.ts";
@@ -34,6 +35,7 @@ const vmIn = (state: MicroVMState): MicroVM => ({
     notBefore: undefined,
     failure: undefined,
     exit: undefined,
+    restarts: 0,
     images: {},
     volumes: {},
     kernelMount: undefined,
@@ -45,6 +47,7 @@ const vmIn = (state: MicroVMState): MicroVM => ({
   createdAt: unixMs(0),
   updatedAt: unixMs(0),
   deletedAt: state === "deleting" ? unixMs(1) : undefined,
+  run: RUNNING,
   version: 1,
 });
 
@@ -54,11 +57,16 @@ const EXITED: ObservedMachine = {
   exit: { code: undefined, reason: "", at: unixMs(0) },
 };
 
+const READY: ObservedMachine = { state: "ready", isPaused: false };
+const PAUSED: ObservedMachine = { state: "ready", isPaused: true };
+
 const anyObserved: fc.Arbitrary<Observed> = fc.record({
   machine: fc.constantFrom<ObservedMachine>(
     { state: "absent" },
-    { state: "booting" },
-    { state: "ready" },
+    { state: "booting", isPaused: false },
+    { state: "booting", isPaused: true },
+    READY,
+    PAUSED,
     EXITED,
   ),
   images: fc.subarray([...imagesOf(spec)]).map((list) => new Set<OciReference>(list)),
@@ -79,7 +87,12 @@ const apply = (observed: Observed, { next }: Extract<Plan, { kind: "step" }>): O
       return { ...observed, interfaces: new Set([...observed.interfaces, next.deviceId]) };
     case "bootMachine":
     case "awaitGuest":
-      return { ...observed, hasDirectory: true, machine: { state: "ready" } };
+    case "resumeMachine":
+      return { ...observed, hasDirectory: true, machine: READY };
+    case "pauseMachine":
+      return { ...observed, machine: PAUSED };
+    case "beginRun":
+      return observed;
     case "openAgentSocket":
       return { ...observed, agentSocket: "open" };
     case "closeAgentSocket":
@@ -144,7 +157,7 @@ test("with allow_guest_agent the socket to the agent is the last step, and a sta
   const adopted = {
     ...NOTHING,
     hasDirectory: true,
-    machine: { state: "ready" },
+    machine: READY,
     agentSocket: "stale",
   } as const;
   expect(walk(withAgent("created"), adopted).steps).toEqual(["openAgentSocket"]);
@@ -161,7 +174,7 @@ test("a socket to the agent goes first when its guest has gone, whatever is next
   const running = {
     ...NOTHING,
     hasDirectory: true,
-    machine: { state: "ready" },
+    machine: READY,
     agentSocket: "open",
   } as const;
   expect(walk(withAgent("deleting"), running).steps.slice(0, 2)).toEqual(["stopMachine", "closeAgentSocket"]);
@@ -210,5 +223,128 @@ test("a guest that ended before it was ready is booted again; one that had been 
   const exited = { ...NOTHING, hasDirectory: true, machine: EXITED };
   expect(walk(vmIn("pending"), exited).steps).toContain("bootMachine");
   expect(plan(vmIn("pending"), { ...exited, machine: { ...EXITED, wasReady: true } }).kind).toBe("ended");
-  expect(plan(vmIn("created"), exited).kind).toBe("ended");
+  const created = vmIn("created");
+  const seenReady = { ...created, status: { ...created.status, readyAt: unixMs(1) } };
+  expect(plan(seenReady, exited).kind).toBe("ended");
 });
+
+const wishing = (run: Partial<RunWish>, state: MicroVMState = "pending"): MicroVM => ({
+  ...vmIn(state),
+  run: { ...RUNNING, ...run },
+});
+const there = (machine: ObservedMachine): Observed => ({
+  machine,
+  images: new Set(imagesOf(spec)),
+  volumes: new Set(volumesOf(spec).map(({ id }) => id)),
+  interfaces: new Set(["eth0", "eth1"]),
+  agentSocket: "absent",
+  hasDirectory: true,
+});
+const BOOTING: ObservedMachine = { state: "booting", isPaused: false };
+const ENDED: ObservedMachine = {
+  state: "exited",
+  wasReady: true,
+  exit: { code: 3, reason: "", at: unixMs(5) },
+};
+const ABSENT: ObservedMachine = { state: "absent" };
+
+test.each<[string, Partial<RunWish>, MicroVMState, ObservedMachine, readonly string[], string]>([
+  ["stop of a guest that runs", { state: "stopped" }, "pending", READY, ["stopMachine"], "stopped"],
+  ["stop in the middle of a boot", { state: "stopped" }, "pending", BOOTING, ["stopMachine"], "stopped"],
+  [
+    "stop of one that is paused",
+    { state: "stopped" },
+    "pending",
+    PAUSED,
+    ["resumeMachine", "stopMachine"],
+    "stopped",
+  ],
+  [
+    "kill of one that is paused",
+    { state: "stopped", graceMs: 0 },
+    "pending",
+    PAUSED,
+    ["stopMachine"],
+    "stopped",
+  ],
+  ["stop of one that has ended", { state: "stopped" }, "exited", ENDED, [], "stopped"],
+  ["stop of one that failed", { state: "stopped" }, "failed", ABSENT, [], "stopped"],
+  ["a host that restarted with one stopped", { state: "stopped" }, "stopped", ENDED, [], "stopped"],
+  ["pause", { state: "paused" }, "pending", READY, ["pauseMachine"], "paused"],
+  ["pause, once more", { state: "paused" }, "paused", PAUSED, [], "paused"],
+  [
+    "pause during the boot",
+    { state: "paused" },
+    "pending",
+    BOOTING,
+    ["awaitGuest", "pauseMachine"],
+    "paused",
+  ],
+  [
+    "pause where nothing runs",
+    { state: "paused" },
+    "pending",
+    ABSENT,
+    ["bootMachine", "pauseMachine"],
+    "paused",
+  ],
+  ["resume", {}, "pending", PAUSED, ["resumeMachine"], "created"],
+  ["paused by somebody else", {}, "created", PAUSED, ["resumeMachine"], "created"],
+  ["resumed by somebody else", { state: "paused" }, "paused", READY, ["pauseMachine"], "paused"],
+])("%s", (_name, run, state, machine, steps, end) => {
+  const walked = walk(wishing(run, state), there(machine));
+  expect(walked.steps).toEqual(steps);
+  expect(walked.end).toMatchObject({ kind: "settled", state: end });
+});
+
+test("a new run begins once the old one is over, and its end is noted first", () => {
+  const anew = wishing({ isAnew: true, graceMs: 7 });
+  expect(plan(anew, there(READY))).toMatchObject({ next: { kind: "stopMachine", graceMs: 7 } });
+  for (const state of ["pending", "exited", "failed"] as const) {
+    const next = { kind: "beginRun", exit: exitOf(ENDED) };
+    expect(plan({ ...vmIn(state), run: anew.run }, there(ENDED))).toEqual({ kind: "step", next });
+  }
+  const begun: MicroVM = { ...vmIn("pending"), status: { ...vmIn("pending").status, exit: exitOf(ENDED) } };
+  expect(walk(begun, there(ENDED)).steps).toEqual(["bootMachine"]);
+});
+
+test("an end is told once: another one is another end", () => {
+  const told: MicroVM = { ...vmIn("pending"), status: { ...vmIn("pending").status, exit: exitOf(ENDED) } };
+  expect(plan(told, there(ENDED)).kind).toBe("step");
+  const again = { ...ENDED, exit: { ...exitOf(ENDED), at: unixMs(6) } } as ObservedMachine;
+  expect(plan(told, there(again)).kind).toBe("ended");
+});
+
+test("a paused guest that cannot go on is stopped as it is", () => {
+  const stuck = wishing({ state: "stopped" });
+  const failure = { step: "resumeMachine", code: "unavailable", message: "", at: unixMs(0) };
+  expect(walk({ ...stuck, status: { ...stuck.status, failure } }, there(PAUSED)).steps).toEqual([
+    "stopMachine",
+  ]);
+});
+
+test("from whatever is there, a stop makes nothing, takes nothing away, and settles", () => {
+  fc.assert(
+    fc.property(anyObserved, (observed) => {
+      const { steps, end } = walk(wishing({ state: "stopped" }), observed);
+      expect(end).toMatchObject({ kind: "settled", state: "stopped" });
+      expect(
+        steps.filter((kind) => !["closeAgentSocket", "resumeMachine", "stopMachine"].includes(kind)),
+      ).toEqual([]);
+    }),
+  );
+});
+
+test("a failed VM whose guest has run keeps its directory", () => {
+  const vm = vmIn("failed");
+  fc.assert(
+    fc.property(anyObserved, (observed) => {
+      const { steps, end } = walk({ ...vm, status: { ...vm.status, hasRun: true } }, observed);
+      expect(end).toEqual({ kind: "settled", state: "failed" });
+      expect(steps).not.toContain("removeDirectory");
+    }),
+  );
+});
+
+const exitOf = (machine: ObservedMachine): GuestExit | undefined =>
+  machine.state === "exited" ? machine.exit : undefined;

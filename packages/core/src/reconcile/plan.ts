@@ -4,15 +4,21 @@
  * never stale.
  *
  *          images → volumes → interfaces → boot → (guest ready) → agent socket ─┐
- *      pending ──────────────────────────────────────────────────────────► created
- *         ▲  failed attempt: retry after back-off                             │ guest ends
- *         └──────────────────────────────◄── restart "always" ────────────────┤
- *                                                                             ▼ restart "no"
- *      failed: everything released                                          exited
+ *      pending ──────────────────────────────────────────────────────────► created ◄── resume, pause ──► paused
+ *       ▲   ▲  failed attempt: retry after back-off                            │                           │
+ *       │   └──────────────────────────────◄── restart policy ─────────────────┤ guest ends                │
+ *       │                                                                      ▼ policy has no more        │
+ *       ├── start: a new run ◄── failed: machine and interfaces released     exited                        │
+ *       │                        (and the directory, if no guest ever ran)                                 │
+ *       └── start: a new run ◄── stopped ◄── stop, from anywhere: machine ─────────────────────────────────┘
  *      deleting, from anywhere: machine → interfaces → directory → record
  *
- * INVARIANTS: an agent socket leads to a running guest, or goes before anything else; a deletion never makes anything; the record goes last; `plan` of a VM in its wanted state is
- * "settled"; the order of what was observed does not matter.
+ * The wish decides in this order: delete, stop, end what runs before a new run, run. What is stopped keeps its
+ * directory, its disks and its interfaces.
+ *
+ * INVARIANTS: an agent socket leads to a running guest, or goes before anything else; a deletion, and a stop, never
+ * make anything; the record goes last; a disk on which a guest ran goes with its record alone; `plan` of a VM in its
+ * wanted state is "settled"; the order of what was observed does not matter.
  */
 import type { GuestExit, MicroVM } from "../domain/microvm.ts";
 import { imagesOf, linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
@@ -34,7 +40,13 @@ export interface StepArgs {
   /** Make the host's socket to the guest's agent answer */
   openAgentSocket: object;
   closeAgentSocket: object;
-  stopMachine: object;
+  /** Stop the guest's processors, and let them go on */
+  pauseMachine: object;
+  resumeMachine: object;
+  /** End guest and VMM, the guest by itself within `graceMs`; undefined = the daemon's grace */
+  stopMachine: { readonly graceMs: number | undefined };
+  /** Note that no earlier run is left, and how it ended: what runs next is the one that is wanted */
+  beginRun: { readonly exit: GuestExit | undefined };
   removeInterface: { readonly deviceId: string };
   removeDirectory: object;
   /** Drop the record: the last step of a deletion */
@@ -59,52 +71,71 @@ export interface Observed {
 }
 
 export type ObservedMachine =
-  | { readonly state: "absent" | "booting" | "ready" }
+  | { readonly state: "absent" }
+  | { readonly state: "booting" | "ready"; readonly isPaused: boolean }
   | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
 
 export type Plan =
   | { readonly kind: "step"; readonly next: Step }
-  /** Nothing to do: the record should say so */
-  | { readonly kind: "settled"; readonly state: "created" | "failed" }
-  /** The guest ended after it had been ready */
+  /** Nothing to do: the record should say so, and how the last run ended, where that was just seen */
+  | { readonly kind: "settled"; readonly state: SettledState; readonly exit?: GuestExit | undefined }
+  /** The guest ended by itself after it had been ready: the restart policy is asked */
   | { readonly kind: "ended"; readonly exit: GuestExit };
+
+export type SettledState = "created" | "paused" | "stopped" | "exited" | "failed";
 
 const step = (next: Step): Plan => ({ kind: "step", next });
 
 export const plan = (vm: MicroVM, observed: Observed): Plan => {
-  const isDown = observed.machine.state === "absent" || observed.machine.state === "exited";
-  if (isDown && observed.agentSocket !== "absent") return step({ kind: "closeAgentSocket" });
+  const { machine } = observed;
+  if (!isUp(machine) && observed.agentSocket !== "absent") return step({ kind: "closeAgentSocket" });
   if (vm.deletedAt !== undefined) return release(vm, observed) ?? step({ kind: "forget" });
-  if (vm.status.state === "failed") return release(vm, observed) ?? { kind: "settled", state: "failed" };
-  if (vm.status.state === "exited") return { kind: "ended", exit: vm.status.exit ?? UNKNOWN_EXIT(vm) };
+  if (vm.run.state === "stopped") {
+    return endRun(vm, machine) ?? { kind: "settled", state: "stopped", exit: exitOf(machine) };
+  }
+  if (vm.run.isAnew) return endRun(vm, machine) ?? step({ kind: "beginRun", exit: exitOf(machine) });
+  if (vm.status.state === "failed") {
+    const letGo = vm.status.hasRun ? releaseRun : release;
+    return letGo(vm, observed) ?? { kind: "settled", state: "failed" };
+  }
+  if (vm.status.state === "exited") return { kind: "settled", state: "exited" };
   return run(vm, observed);
 };
 
 /** Towards nothing: what still exists goes, in an order that leaves each removal able to find its object. */
-const release = (vm: MicroVM, observed: Observed): Plan | undefined => {
-  if (observed.machine.state === "booting" || observed.machine.state === "ready") {
-    return step({ kind: "stopMachine" });
-  }
-  const device = linkedInterfaces(vm.spec).find(({ deviceId }) => observed.interfaces.has(deviceId));
-  if (device !== undefined) return step({ kind: "removeInterface", deviceId: device.deviceId });
-  if (observed.hasDirectory) return step({ kind: "removeDirectory" });
-  return undefined;
+const release = (vm: MicroVM, observed: Observed): Plan | undefined =>
+  releaseRun(vm, observed) ?? (observed.hasDirectory ? step({ kind: "removeDirectory" }) : undefined);
+
+/** What the host gives to a run, and is not the microVM's own. */
+const releaseRun = (vm: MicroVM, { machine, interfaces }: Observed): Plan | undefined => {
+  if (isUp(machine)) return step({ kind: "stopMachine", graceMs: undefined });
+  const device = linkedInterfaces(vm.spec).find(({ deviceId }) => interfaces.has(deviceId));
+  return device && step({ kind: "removeInterface", deviceId: device.deviceId });
 };
 
-/** Towards a running guest. */
+/** A guest that stands still cannot write back what it holds: it goes on first, unless it gets no time, or cannot. */
+const endRun = ({ run, status }: MicroVM, machine: ObservedMachine): Plan | undefined => {
+  if (!isUp(machine)) return undefined;
+  const canResume = run.graceMs !== 0 && status.failure?.step !== "resumeMachine";
+  if (machine.isPaused && canResume) return step({ kind: "resumeMachine" });
+  return step({ kind: "stopMachine", graceMs: run.graceMs });
+};
+
+/** Towards a running guest, or one that stands still. */
 const run = (vm: MicroVM, observed: Observed): Plan => {
   const { machine } = observed;
   if (machine.state === "ready") {
-    const lacksSocket = vm.spec.allowGuestAgent && observed.agentSocket !== "open";
-    return lacksSocket ? step({ kind: "openAgentSocket" }) : { kind: "settled", state: "created" };
+    if (vm.spec.allowGuestAgent && observed.agentSocket !== "open") return step({ kind: "openAgentSocket" });
+    if (vm.run.state === "paused") {
+      return machine.isPaused ? { kind: "settled", state: "paused" } : step({ kind: "pauseMachine" });
+    }
+    return machine.isPaused ? step({ kind: "resumeMachine" }) : { kind: "settled", state: "created" };
   }
-  if (machine.state === "booting") return step({ kind: "awaitGuest" });
+  if (machine.state === "booting") return step({ kind: machine.isPaused ? "resumeMachine" : "awaitGuest" });
   // An exit that follows readiness is the end of a run; one before it is a failed boot, and the machine is made again.
-  // A record in "created" has seen readiness, whatever the guest's own report says now.
-  const hasRun = vm.status.state === "created";
-  if (machine.state === "exited" && (machine.wasReady || hasRun) && vm.status.exit === undefined) {
-    return { kind: "ended", exit: machine.exit };
-  }
+  // A record that has seen readiness knows better than the guest's own report.
+  const wasReady = machine.state === "exited" && (machine.wasReady || vm.status.readyAt !== undefined);
+  if (wasReady && machine.exit.at !== vm.status.exit?.at) return { kind: "ended", exit: machine.exit };
   const image = imagesOf(vm.spec).find((reference) => !observed.images.has(reference));
   if (image !== undefined) return step({ kind: "pullImage", image });
   const volume = volumesOf(vm.spec).find(({ id }) => !observed.volumes.has(id));
@@ -114,4 +145,14 @@ const run = (vm: MicroVM, observed: Observed): Plan => {
   return step({ kind: "bootMachine" });
 };
 
-const UNKNOWN_EXIT = (vm: MicroVM): GuestExit => ({ code: undefined, reason: "unknown", at: vm.updatedAt });
+type Up = Extract<ObservedMachine, { isPaused: boolean }>;
+
+const isUp = (machine: ObservedMachine): machine is Up =>
+  machine.state === "booting" || machine.state === "ready";
+
+const exitOf = (machine: ObservedMachine): GuestExit | undefined =>
+  machine.state === "exited" ? machine.exit : undefined;
+
+/** The guest of the run that is seen, or its remains, was ready. */
+export const hasComeUp = (machine: ObservedMachine): boolean =>
+  machine.state === "ready" || (machine.state === "exited" && machine.wasReady);

@@ -3,22 +3,23 @@
  *
  * For one VM: read the record, observe, plan, run the first step, and again, until the plan is settled. A failed
  * step counts as one attempt and is tried again after the back-off that the record holds, so a restart of the
- * daemon neither forgets nor hastens it. A delete cuts off whatever step is running.
+ * daemon neither forgets nor hastens it. A new wish (delete, stop, restart, …) cuts off whatever step is running.
  *
  * INVARIANTS: at most one loop per uid; a loop ends only with the record settled, waiting or gone; nothing thrown
  * in a loop reaches another.
  */
 import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
-import type { GuestExit, MicroVM, MicroVMStatus } from "../domain/microvm.ts";
+import type { GuestExit, MicroVM } from "../domain/microvm.ts";
 import type { Uid } from "../domain/units.ts";
-import { unixMs } from "../domain/units.ts";
 import type { Ending, ReconcileResult } from "../ports/telemetry.ts";
 import { availabilityOf } from "./availability.ts";
 import { observe } from "./observe.ts";
-import { plan } from "./plan.ts";
+import { ended, failed, type Settled, settled } from "./outcome.ts";
+import { hasComeUp, plan, type StepKind } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
-import { DEFAULT_MAX_RETRY, STABLE_RUN_MS, verdict } from "./retry.ts";
+import { STABLE_RUN_MS } from "./restart.ts";
+import { DEFAULT_MAX_RETRY } from "./retry.ts";
 import type { StepLimits, StepLoad } from "./step-runner.ts";
 import { StepRunner } from "./step-runner.ts";
 import { createStepHandlers, type StatusChange } from "./steps.ts";
@@ -26,7 +27,7 @@ import { begin, isFirst, spanOf } from "./tell.ts";
 
 /** More steps than any plan needs: a plan that never empties is a bug, and says so. */
 const STEP_BUDGET = 256;
-const MAX_FAILURE_TEXT = 4096;
+const MAX_CAUSE_TEXT = 4096;
 /** Pause before a VM is looked at again after its exit watch failed. */
 const WATCH_AGAIN_MS = 5_000;
 /** Pause before a VM is looked at again that could not be observed, or not be released. */
@@ -34,6 +35,7 @@ const LOOK_AGAIN_MS = 30_000;
 
 export interface ReconcilerOptions {
   readonly limits: StepLimits;
+  /** Also of a stop that names none */
   readonly deleteGraceMs: number;
   /** Failed attempts after which a VM is FAILED; upstream's 10 when absent */
   readonly maxRetry?: number;
@@ -53,8 +55,8 @@ interface Loop {
   step: AbortController;
   /** The step was cut off because it is no longer wanted */
   isCut: boolean;
-  /** The step belongs to a deletion: a repeated delete must not cut it off again and again */
-  isDeletion: boolean;
+  /** The record that was last planned for: a wish that is only repeated must not cut off its step again and again */
+  serves: MicroVM | undefined;
   /** Something changed while the loop ran: go round once more */
   isDirty: boolean;
   readonly done: Promise<void>;
@@ -72,7 +74,8 @@ export class Reconciler {
   constructor(ports: Ports, options: ReconcilerOptions) {
     this.#ports = ports;
     this.#maxRetry = options.maxRetry ?? DEFAULT_MAX_RETRY;
-    this.#runner = new StepRunner(createStepHandlers(ports, options.deleteGraceMs), ports, options.limits);
+    const { limits, deleteGraceMs: graceMs } = options;
+    this.#runner = new StepRunner(createStepHandlers(ports, graceMs), ports, { limits, graceMs });
   }
 
   /** No VM is looked after any more. */
@@ -94,7 +97,7 @@ export class Reconciler {
       const loop: Loop = {
         step: new AbortController(),
         isCut: false,
-        isDeletion: false,
+        serves: undefined,
         isDirty: true,
         done: Promise.resolve(),
       };
@@ -103,8 +106,10 @@ export class Reconciler {
       return;
     }
     running.isDirty = true;
-    if (!running.isDeletion && this.#ports.repository.find(uid)?.deletedAt !== undefined) {
-      cut(running, "the microvm is being deleted");
+    const vm = this.#ports.repository.find(uid);
+    const { serves } = running;
+    if (vm !== undefined && serves !== undefined && !isSameWish(vm, serves)) {
+      cut(running, "something else is wanted of the microvm");
     }
   }
 
@@ -164,7 +169,7 @@ export class Reconciler {
       this.#alarm(uid, (signal) => this.#ports.clock.sleep(wait, signal));
       return "waiting";
     }
-    let at = "observe";
+    let at: { readonly vm: MicroVM; readonly step: StepKind } | undefined;
     /** What steps found out and the record does not hold yet: it is written with the outcome */
     let draft: StatusChange = {};
     try {
@@ -172,96 +177,127 @@ export class Reconciler {
       for (let budget = STEP_BUDGET; budget > 0; budget--) {
         const record = this.#ports.repository.find(uid);
         if (record === undefined) return "gone";
+        loop.serves = record;
+        at = undefined;
+        const before = { ...record, status: { ...record.status, ...draft } };
+        const observed = await observe(before, this.#ports);
+        if (hasComeUp(observed.machine) && !before.status.hasRun) draft = { ...draft, hasRun: true };
         const current = { ...record, status: { ...record.status, ...draft } };
-        at = "observe";
-        const next = plan(current, await observe(current, this.#ports));
+        const next = plan(current, observed);
         if (next.kind === "settled") {
-          await this.#settle(record, next.state, { ...draft, timings });
+          await this.#settle(record, { ...next, timings }, { ...draft, ...this.#calm(current) });
           return "settled";
         }
         if (next.kind === "ended") {
           await this.#ended(record, next.exit, draft);
           return "ended";
         }
-        at = next.next.kind;
-        // INVARIANT: an image is pinned before anything stands on it, or a prune could take it away.
-        if (draft.images !== undefined && at !== "pullImage") {
+        const { kind } = next.next;
+        at = { vm: record, step: kind };
+        // INVARIANTS: an image is pinned before anything stands on it, or a prune could take it away; that a guest has
+        // run is on the record before its remains go.
+        if ((draft.images !== undefined && kind !== "pullImage") || draft.hasRun) {
           await this.#ports.repository.updateStatus(uid, draft);
           draft = {};
         }
         // Nothing is awaited between this question and the step's start.
         if (loop.isCut) return "cut";
         loop.step = new AbortController();
-        loop.isDeletion = current.deletedAt !== undefined;
         const { change, ms } = await this.#runner.run(current, next.next, loop.step);
         draft = { ...draft, ...change };
-        timings[at] = (timings[at] ?? 0) + ms;
-        this.#ports.log.debug("step done", { uid, step: at, durationMs: Math.round(ms) });
+        timings[kind] = (timings[kind] ?? 0) + ms;
+        this.#ports.log.debug("step done", { uid, step: kind, durationMs: Math.round(ms) });
       }
       throw new FlintlockError("internal", `the plan did not settle within ${STEP_BUDGET} steps`);
     } catch (error) {
       if (loop.isCut) return "cut";
-      return await this.#failed(uid, at, toFlintlockError(error), draft);
+      const failure = toFlintlockError(error);
+      return at === undefined
+        ? this.#unobserved(uid, failure)
+        : await this.#failed(at.vm, at.step, failure, draft);
     }
   }
 
-  /** Why its provider can do nothing for it. What is to be deleted is ended and released without the VMM's program. */
-  async #obstacleOf({ spec, deletedAt }: MicroVM): Promise<string | undefined> {
+  /** Why its provider can do nothing for it. What is to end is ended and released without the VMM's program. */
+  async #obstacleOf({ spec, deletedAt, run }: MicroVM): Promise<string | undefined> {
     const provider = this.#ports.providers.get(spec.provider);
     if (provider === undefined) return "it is not enabled";
-    if (deletedAt !== undefined) return undefined;
+    if (deletedAt !== undefined || run.state === "stopped") return undefined;
     const { isUsable, reason } = await availabilityOf(provider, this.#ports.clock);
     return isUsable ? undefined : reason;
   }
 
-  async #settle(vm: MicroVM, state: "created" | "failed", found: StatusChange): Promise<void> {
-    if (vm.status.state !== state) {
-      await this.#ports.repository.update(vm.uid, (record) => {
-        if (record.deletedAt !== undefined) return record;
-        const status: MicroVMStatus = { ...record.status, ...found, state, notBefore: undefined };
-        if (state === "failed") return { ...record, status };
-        const ready = { ...status, retry: 0, failure: undefined, exit: undefined };
-        return { ...record, status: ready, traceparent: undefined };
-      });
+  /** Our blindness says nothing of the VM: no attempt is counted, nothing is released, and we look again later. */
+  #unobserved(uid: Uid, { code, message }: FlintlockError): ReconcileResult {
+    this.#ports.log.warn("a microvm could not be observed", { uid, code, error: message });
+    this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+    return "unobserved";
+  }
+
+  /** A run that has lasted: those before it are forgiven. */
+  #calm({ status }: MicroVM): StatusChange {
+    const { restarts, readyAt } = status;
+    const isStable = readyAt !== undefined && this.#ports.clock.now() - readyAt >= STABLE_RUN_MS;
+    return restarts > 0 && isStable ? { restarts: 0, reason: undefined } : {};
+  }
+
+  async #settle(vm: MicroVM, outcome: Settled, found: StatusChange): Promise<void> {
+    const { uid } = vm;
+    const { state } = outcome;
+    const now = this.#ports.clock.now();
+    const isNews = vm.status.state !== state;
+    if (isNews) {
+      const record = await this.#note(vm, (current) => settled(current, outcome, found, now));
+      if (record === undefined) return;
       if (state === "created") this.#tellReady(vm, "ok");
-      this.#ports.log.info("microvm is ready", { uid: vm.uid, name: `${vm.namespace}/${vm.id}` });
+      const what = state === "created" ? "microvm is ready" : `microvm is ${state}`;
+      this.#ports.log.info(what, { uid, name: `${vm.namespace}/${vm.id}` });
     } else if (Object.keys(found).length > 0) {
       // What a new daemon made again for a VM that it adopted.
-      await this.#note(vm.uid, found);
+      await this.#ports.repository.updateStatus(uid, found);
     }
-    if (state === "created") {
-      const ref = { uid: vm.uid, directory: this.#ports.directories.path(vm) };
-      this.#alarm(vm.uid, (signal) => providerOf(this.#ports, vm).exited(ref, signal));
+    if (state === "created" || state === "paused") this.#watch(vm);
+  }
+
+  /** Until its VMM ends, or until a run that followed short ones is no longer a short one itself. */
+  #watch(vm: MicroVM): void {
+    const { uid } = vm;
+    const { restarts, readyAt } = (this.#ports.repository.find(uid) ?? vm).status;
+    const ref = { uid, directory: this.#ports.directories.path(vm) };
+    const exited = (signal: AbortSignal) => providerOf(this.#ports, vm).exited(ref, signal);
+    if (restarts === 0 || readyAt === undefined) {
+      this.#alarm(uid, exited);
+      return;
     }
+    const restMs = Math.max(0, readyAt + STABLE_RUN_MS - this.#ports.clock.now());
+    this.#alarm(uid, async (signal) => {
+      const over = new AbortController();
+      const either = AbortSignal.any([signal, over.signal]);
+      try {
+        await Promise.race([exited(either), this.#ports.clock.sleep(restMs, either)]);
+      } finally {
+        over.abort(SUPERSEDED);
+      }
+    });
   }
 
   /** The guest ended by itself, or its VMM did. */
   async #ended(vm: MicroVM, exit: GuestExit, found: StatusChange): Promise<void> {
-    if (vm.status.state === "exited") return;
+    const { uid } = vm;
+    this.#ports.log.info("guest ended", { uid, code: exit.code, reason: exit.reason });
     const now = this.#ports.clock.now();
-    this.#ports.log.info("guest ended", { uid: vm.uid, code: exit.code, reason: exit.reason });
-    if (vm.spec.restart === "no") return this.#note(vm.uid, { ...found, state: "exited", exit });
-    // A run that was long enough starts the count anew, and the guest at once; a short one is a failed attempt.
-    const isStable = vm.status.state === "created" && now - vm.updatedAt >= STABLE_RUN_MS;
-    const retry = isStable ? 0 : vm.status.retry + 1;
-    const next = isStable
-      ? ({ kind: "retry", afterMs: 0 } as const)
-      : verdict(vm.spec, { code: "provider_failed", retry }, this.#maxRetry);
-    await this.#note(vm.uid, {
-      ...found,
-      state: next.kind === "fail" ? "failed" : "pending",
-      exit,
-      retry,
-      notBefore: next.kind === "fail" ? undefined : unixMs(now + next.afterMs),
-    });
-    this.#pokeSoon(vm.uid);
+    await this.#note(vm, (current) => ended(current, exit, found, now));
+    this.#pokeSoon(uid);
   }
 
-  /** Writes an outcome, unless the VM is to be deleted: that wish stands. */
-  async #note(uid: Uid, status: StatusChange): Promise<void> {
-    await this.#ports.repository.update(uid, (record) =>
-      record.deletedAt === undefined ? { ...record, status: { ...record.status, ...status } } : record,
-    );
+  /** Writes an outcome, unless something else was asked for meanwhile: that wish stands. */
+  async #note(vm: MicroVM, outcome: (vm: MicroVM) => MicroVM): Promise<MicroVM | undefined> {
+    let isWanted = false;
+    const record = await this.#ports.repository.update(vm.uid, (current) => {
+      isWanted = isSameWish(current, vm);
+      return isWanted ? outcome(current) : current;
+    });
+    return isWanted ? record : undefined;
   }
 
   /** What its creator has waited for since the request. */
@@ -273,46 +309,16 @@ export class Reconciler {
   }
 
   async #failed(
-    uid: Uid,
-    step: string,
+    vm: MicroVM,
+    step: StepKind,
     error: FlintlockError,
     found: StatusChange,
   ): Promise<ReconcileResult> {
-    if (step === "observe") {
-      // Our blindness says nothing of the VM: no attempt is counted, nothing is released, and we look again later.
-      this.#ports.log.warn("a microvm could not be observed", {
-        uid,
-        code: error.code,
-        error: error.message,
-      });
-      this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
-      return "unobserved";
-    }
+    const { uid } = vm;
     const now = this.#ports.clock.now();
-    let hadFailed = false;
-    const before = this.#ports.repository.get(uid);
-    const record = await this.#ports.repository.update(uid, (vm) => {
-      hadFailed = vm.status.state === "failed";
-      // What made it fail stays on the record; that its release failed as well is for the log.
-      if (hadFailed) return vm;
-      const retry = vm.status.retry + 1;
-      const next = verdict(vm.spec, { code: error.code, retry }, this.#maxRetry);
-      const isDeleting = vm.deletedAt !== undefined;
-      const state = isDeleting ? "deleting" : next.kind === "fail" ? "failed" : "pending";
-      const afterMs = next.kind === "retry" ? next.afterMs : isDeleting ? STABLE_RUN_MS : 0;
-      return {
-        ...vm,
-        traceparent: state === "failed" ? undefined : vm.traceparent,
-        status: {
-          ...vm.status,
-          ...found,
-          state,
-          retry,
-          notBefore: state === "failed" ? undefined : unixMs(now + afterMs),
-          failure: { step, code: error.code, message: failureText(error), at: now },
-        },
-      };
-    });
+    const record = await this.#note(vm, (current) =>
+      failed(current, { step, error, maxRetry: this.#maxRetry }, found, now),
+    );
     this.#ports.log.warn("step failed", {
       uid,
       step,
@@ -320,12 +326,13 @@ export class Reconciler {
       error: error.message,
       cause: causeText(error),
     });
-    if (hadFailed) {
+    if (record === undefined) return "cut";
+    if (vm.status.state === "failed") {
       this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
       return "failed";
     }
     if (record.status.state === "failed") {
-      this.#tellReady(before, error.code);
+      this.#tellReady(vm, error.code);
       this.#pokeSoon(uid);
       return "failed";
     }
@@ -376,8 +383,8 @@ const cut = (loop: Loop, why: string): void => {
   loop.step.abort(new FlintlockError("canceled", why));
 };
 
-const failureText = (error: FlintlockError): string =>
-  (error.hint === undefined ? error.message : `${error.message}; ${error.hint}`).slice(0, MAX_FAILURE_TEXT);
+const isSameWish = (a: MicroVM, b: MicroVM): boolean =>
+  a.run === b.run && (a.deletedAt === undefined) === (b.deletedAt === undefined);
 
 const causeText = (error: FlintlockError): string | undefined =>
-  error.cause instanceof Error ? error.cause.message.slice(0, MAX_FAILURE_TEXT) : undefined;
+  error.cause instanceof Error ? error.cause.message.slice(0, MAX_CAUSE_TEXT) : undefined;

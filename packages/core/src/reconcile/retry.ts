@@ -17,9 +17,7 @@ export const DEFAULT_MAX_RETRY = 10;
 
 /** `maxRetry` is the operator's limit. */
 export const retryPolicy = (spec: MicroVMSpec, maxRetry: number): RetryPolicy =>
-  spec.restart === "always"
-    ? { maxRetry, stepMs: 20_000 }
-    : { maxRetry: Math.min(2, maxRetry), stepMs: 1_000 };
+  spec.restart === "no" ? { maxRetry: Math.min(2, maxRetry), stepMs: 1_000 } : { maxRetry, stepMs: 20_000 };
 
 /** Errors that no repetition mends: the spec has to change, or somebody has to act. */
 const PERMANENT: ReadonlySet<ErrorCode> = new Set([
@@ -45,6 +43,3 @@ export const verdict = (spec: MicroVMSpec, { code, retry }: Failure, maxRetry: n
   if (code === "failed_precondition" && spec.restart === "no") return { kind: "fail" };
   return { kind: "retry", afterMs: policy.stepMs * retry };
 };
-
-/** A guest that ran this long before it ended is restarted at once; a shorter run counts as a failed attempt. */
-export const STABLE_RUN_MS = 60_000;

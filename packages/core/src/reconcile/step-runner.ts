@@ -9,7 +9,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Telemetry } from "../ports/telemetry.ts";
 import type { Step, StepKind } from "./plan.ts";
 import type { StatusChange, StepHandlers } from "./steps.ts";
-import { isOverdue, STEP_DEADLINES_MS } from "./steps.ts";
+import { deadlineOf, isOverdue } from "./steps.ts";
 import { begin } from "./tell.ts";
 
 /** How many of a kind run at once on this host; a kind not named is not limited. */
@@ -34,16 +34,18 @@ export class StepRunner {
   readonly #handlers: StepHandlers;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #graceMs: number;
   readonly #turns: ReadonlyMap<string, Semaphore>;
 
   constructor(
     handlers: StepHandlers,
     { clock, telemetry }: { readonly clock: Clock; readonly telemetry: Telemetry },
-    limits: StepLimits,
+    { limits, graceMs }: { readonly limits: StepLimits; readonly graceMs: number },
   ) {
     this.#handlers = handlers;
     this.#clock = clock;
     this.#telemetry = telemetry;
+    this.#graceMs = graceMs;
     this.#turns = new Map(Object.entries(limits).map(([kind, limit]) => [kind, new Semaphore(limit)]));
   }
 
@@ -73,7 +75,7 @@ export class StepRunner {
       attempt: vm.status.retry + 1,
       waitedMs: turns === undefined ? 0 : started - asked,
     } as const;
-    const deadlineMs = STEP_DEADLINES_MS[step.kind];
+    const deadlineMs = deadlineOf(step, this.#graceMs);
     const giveUpTurn = this.#clock.alarm(LONGEST_TURN_MS, () => release?.());
     const cancel = this.#clock.alarm(deadlineMs, () => control.abort(deadlineError(step.kind, deadlineMs)));
     try {

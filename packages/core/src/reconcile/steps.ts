@@ -21,8 +21,8 @@ export type StepHandlers = {
   readonly [K in StepKind]: (vm: MicroVM, step: Step<K>, signal: AbortSignal) => Promise<StatusChange>;
 };
 
-/** Longest time a step may take, in ms, waiting for its turn not counted. */
-export const STEP_DEADLINES_MS: Readonly<Record<StepKind, number>> = {
+/** Longest time a step may take, in ms, waiting for its turn, and a guest's grace, not counted. */
+const STEP_DEADLINES_MS: Readonly<Record<StepKind, number>> = {
   pullImage: 30 * 60_000,
   prepareVolume: 15 * 60_000,
   ensureInterface: 30_000,
@@ -30,16 +30,22 @@ export const STEP_DEADLINES_MS: Readonly<Record<StepKind, number>> = {
   awaitGuest: 5 * 60_000,
   openAgentSocket: 30_000,
   closeAgentSocket: 30_000,
+  pauseMachine: 30_000,
+  resumeMachine: 30_000,
   stopMachine: 60_000,
+  beginRun: 30_000,
   removeInterface: 30_000,
   removeDirectory: 5 * 60_000,
   forget: 30_000,
 };
 
-/** Grace a guest gets to end by itself when its VM is deleted; upstream's default, which has an effect here. */
-export const DELETE_GRACE_MS = 10_000;
+/** `graceMs`: a guest's where the step names none. */
+export const deadlineOf = (
+  step: { readonly kind: StepKind; readonly graceMs?: number | undefined },
+  graceMs: number,
+): number => STEP_DEADLINES_MS[step.kind] + (step.kind === "stopMachine" ? (step.graceMs ?? graceMs) : 0);
 
-export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHandlers => ({
+export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHandlers => ({
   async pullImage(vm, { image }, signal) {
     const policy = vm.status.images[image] === undefined ? vm.spec.pull : "missing";
     const pulled = await ports.images.pull(pinned(vm, image), { policy }, signal);
@@ -77,14 +83,14 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
       await provider.awaitReady(machine, signal);
     });
     // A new run: how an earlier one ended is over.
-    return { ...status, exit: undefined };
+    return { ...status, exit: undefined, readyAt: ports.clock.now() };
   },
 
   async awaitGuest(vm, _step, signal) {
     const { machine, status } = await prepareMachine(vm, ports, signal);
     const provider = providerOf(ports, vm);
     await orStop(provider, machine, signal, () => provider.awaitReady(machine, signal));
-    return status;
+    return { ...status, exit: undefined, readyAt: ports.clock.now() };
   },
 
   async openAgentSocket(vm, _step, signal) {
@@ -96,8 +102,32 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
     return { vsockPath: undefined };
   },
 
-  async stopMachine(vm, _step, signal) {
-    await providerOf(ports, vm).stop(refOf(vm, ports), deleteGraceMs, signal);
+  async pauseMachine(vm, _step, signal) {
+    await providerOf(ports, vm).pause(refOf(vm, ports), signal);
+    return {};
+  },
+
+  async resumeMachine(vm, _step, signal) {
+    await providerOf(ports, vm).resume(refOf(vm, ports), signal);
+    return {};
+  },
+
+  async stopMachine(vm, { graceMs = defaultGraceMs }, signal) {
+    await providerOf(ports, vm).stop(refOf(vm, ports), graceMs, signal);
+    return {};
+  },
+
+  async beginRun({ uid, run }, { exit }) {
+    await ports.repository.update(uid, (vm) =>
+      // Not the wish of somebody who came in between.
+      vm.run === run
+        ? {
+            ...vm,
+            run: { state: run.state, isAnew: false },
+            status: { ...vm.status, exit: exit ?? vm.status.exit, readyAt: undefined },
+          }
+        : vm,
+    );
     return {};
   },
 

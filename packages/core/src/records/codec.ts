@@ -3,7 +3,8 @@
  * process that ever reads these bytes goes through here.
  */
 import { FlintlockError } from "../domain/errors.ts";
-import type { MicroVM } from "../domain/microvm.ts";
+import type { MicroVM, MicroVMStatus } from "../domain/microvm.ts";
+import { RUNNING } from "../domain/run-wish.ts";
 import type { Uid } from "../domain/units.ts";
 
 export const RECORD_PREFIX = "vm/";
@@ -33,8 +34,21 @@ export const decodeRecord = (key: string, text: string): MicroVM => {
   return {
     ...vm,
     createdBy: vm.createdBy ?? "",
+    run: vm.run ?? RUNNING,
+    status: { ...vm.status, ...sinceRuns(vm) },
     deletedAt: vm.deletedAt ?? undefined,
     traceparent: vm.traceparent ?? undefined,
+  };
+};
+
+/** Of a record from before runs were counted: one that is up, or has ended, was ready once. */
+const sinceRuns = ({ status, updatedAt }: MicroVM): Partial<MicroVMStatus> => {
+  if (status.restarts !== undefined) return {};
+  const isUp = status.state === "created";
+  return {
+    restarts: 0,
+    hasRun: isUp || status.exit !== undefined,
+    ...(isUp && { readyAt: updatedAt }),
   };
 };
 

@@ -47,6 +47,17 @@ export interface MicroVMUseCases {
    * @throws FlintlockError `failed_precondition` – it is being deleted
    */
   setLabels(uid: string, labels: Readonly<Record<string, string>>): Promise<MicroVM>;
+  /**
+   * The verbs of a microVM's life (`domain/run-wish.ts`). Each records a wish, durable when it resolves, and returns the
+   * record; the host follows. Asking for what is wished already is success.
+   * @throws FlintlockError `failed_precondition` – it is being deleted, or not in a state for it
+   */
+  start(target: Target): Promise<MicroVM>;
+  /** `graceMs` to end by itself; undefined = the daemon's setting, 0 = at once. */
+  stop(target: Target, graceMs: number | undefined): Promise<MicroVM>;
+  restart(target: Target, graceMs: number | undefined): Promise<MicroVM>;
+  pause(target: Target): Promise<MicroVM>;
+  resume(target: Target): Promise<MicroVM>;
   /** Sorted by creation; `pageOf` makes pages of it. */
   list(filter: ListFilter): Promise<readonly MicroVM[]>;
   /** Marks for deletion; durable when it resolves. Repeating it is success while the record exists. */

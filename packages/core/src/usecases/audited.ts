@@ -110,6 +110,16 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         const subject = await meantByUid(uid);
         return changing("microvms.setLabels", subject, { work: () => microvms.setLabels(uid, labels) });
       },
+      start: async (target) =>
+        changing("microvms.start", await meant(target), { work: () => microvms.start(target) }),
+      stop: async (target, graceMs) =>
+        changing("microvms.stop", await meant(target), { work: () => microvms.stop(target, graceMs) }),
+      restart: async (target, graceMs) =>
+        changing("microvms.restart", await meant(target), { work: () => microvms.restart(target, graceMs) }),
+      pause: async (target) =>
+        changing("microvms.pause", await meant(target), { work: () => microvms.pause(target) }),
+      resume: async (target) =>
+        changing("microvms.resume", await meant(target), { work: () => microvms.resume(target) }),
       list: (filter) =>
         reading("microvms.list", { namespace: short(filter.namespace) }, () => microvms.list(filter)),
       delete: async (target) =>

@@ -21,6 +21,11 @@ export const ROLE_FOR = {
     get: "viewer",
     getByUid: "viewer",
     setLabels: "operator",
+    start: "operator",
+    stop: "operator",
+    restart: "operator",
+    pause: "operator",
+    resume: "operator",
     list: "viewer",
     delete: "operator",
     deleteByUid: "operator",
@@ -87,6 +92,26 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     setLabels: async (uid, labels) => {
       need("setLabels");
       return microvms.setLabels((await visibleByUid(uid)).uid, labels);
+    },
+    start: async (target) => {
+      need("start");
+      return microvms.start(await visible(target));
+    },
+    stop: async (target, graceMs) => {
+      need("stop");
+      return microvms.stop(await visible(target), graceMs);
+    },
+    restart: async (target, graceMs) => {
+      need("restart");
+      return microvms.restart(await visible(target), graceMs);
+    },
+    pause: async (target) => {
+      need("pause");
+      return microvms.pause(await visible(target));
+    },
+    resume: async (target) => {
+      need("resume");
+      return microvms.resume(await visible(target));
     },
     list: async (filter) => {
       need("list");

@@ -6,6 +6,7 @@ import type { MicroVM, PortPublication } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import { generatedName, parseName } from "../domain/names.ts";
 import type { Quotas } from "../domain/quota.ts";
+import { RUNNING } from "../domain/run-wish.ts";
 import type { SpecLimits } from "../domain/spec-rules.ts";
 import { parseSpec } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
@@ -79,6 +80,7 @@ const accept = async (
     createdAt: now,
     updatedAt: now,
     deletedAt: undefined,
+    run: RUNNING,
     version: 1,
     traceparent: input.traceparent,
   };
@@ -101,6 +103,7 @@ const NEW_STATUS: MicroVM["status"] = {
   notBefore: undefined,
   failure: undefined,
   exit: undefined,
+  restarts: 0,
   images: {},
   volumes: {},
   kernelMount: undefined,

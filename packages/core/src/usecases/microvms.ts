@@ -5,6 +5,7 @@ import { ERROR_CODES, FlintlockError, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
+import { pause, type RunChange, restart, resume, start, stop } from "../domain/run-wish.ts";
 import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
@@ -42,6 +43,13 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     parts.poke(uid);
   };
 
+  const change = async (target: Target, verb: RunChange): Promise<MicroVM> => {
+    const { uid } = resolve(target);
+    const vm = await repository.update(uid, verb);
+    parts.poke(uid);
+    return vm;
+  };
+
   /** Waits until the guest can be talked to. Returns the record, whose state is `created` or `exited`. */
   const whenRunning = async (uid: Uid, signal: AbortSignal): Promise<MicroVM> => {
     for await (const vm of repository.watch(uid, signal)) {
@@ -51,6 +59,7 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       if (vm.status.state === "deleting") {
         throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
       }
+      if (vm.status.state === "stopped" || vm.status.state === "paused") throw notReady(vm);
     }
     throw notFound(`microvm ${uid}`);
   };
@@ -72,6 +81,11 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
         throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
       });
     },
+    start: (target) => change(target, start),
+    stop: (target, graceMs) => change(target, stop(graceMs)),
+    restart: (target, graceMs) => change(target, restart(graceMs)),
+    pause: (target) => change(target, pause),
+    resume: (target) => change(target, resume),
     list: async (filter) => sorted([...repository.all()].filter(matches(filter))),
     delete: async (target) => markDeleted(resolve(target).uid),
     deleteByUid: async (uid) => markDeleted(repository.get(parseUid(uid)).uid),
@@ -112,7 +126,7 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       const { uid } = resolve(target);
       const isOver = () => {
         const state = repository.find(uid)?.status.state;
-        return state === undefined || state === "exited" || state === "failed";
+        return state === undefined || state === "stopped" || state === "exited" || state === "failed";
       };
       return parts.logs.read(directories.path(repository.get(uid)), options, isOver, signal);
     },

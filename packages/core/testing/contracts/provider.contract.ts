@@ -135,6 +135,41 @@ export const providerContract = (
       expect(await provider.observe(machine)).toMatchObject({ state: "running", isReady: true });
     });
 
+    test("a start after a stop is another VMM, which knows nothing of the run before it", async () => {
+      const machine = await harness.machine();
+      const first = await boot(machine);
+      await provider.stop(machine, graceMs, signal);
+      const stopped = await provider.observe(machine);
+
+      await provider.start(machine, signal);
+      expect(await provider.observe(machine)).toMatchObject({ state: "running", isReady: false });
+      expect(await pidOf(provider, machine)).not.toBe(first);
+      await Promise.all([provider.exited(machine, signal), harness.crash(machine)]);
+      const crashed = await harness.provider().observe(machine);
+      expect(crashed).toMatchObject({ state: "exited", wasReady: false, exit: { code: undefined } });
+      expect(crashed).not.toEqual(stopped);
+
+      await boot(machine);
+      expect(await provider.observe(machine)).toMatchObject({ state: "running", isReady: true });
+    });
+
+    test("a start that is given up at any moment is completed by the next one", async () => {
+      const machine = await harness.machine();
+      for (const ms of GIVE_UP_AFTER_MS) {
+        await provider.start(machine, AbortSignal.timeout(ms)).catch(() => undefined);
+        const { state } = await harness.provider().observe(machine);
+        expect(["absent", "running", "exited"]).toContain(state);
+        // Where it came too late, the next one is to begin at the beginning.
+        if (state === "running" && ms % 2 === 0) await provider.stop(machine, 0, signal);
+      }
+      const pid = await boot(machine);
+      expect(await harness.provider().observe(machine)).toMatchObject({
+        state: "running",
+        isReady: true,
+        pid,
+      });
+    });
+
     test("a machine that runs tells its numbers, to another daemon too; one that does not has none", async () => {
       const machine = await harness.machine();
       const metered = meteredOf(machine);
@@ -182,6 +217,9 @@ export const providerContract = (
     });
   });
 };
+
+/** From before anything is done to after the VMM runs; an odd one leaves what it started. */
+const GIVE_UP_AFTER_MS = [0, 1, 2, 4, 8, 15, 30, 60, 121];
 
 const meteredOf = ({ uid, directory, disks, interfaces }: Machine): MeteredMachine => ({
   uid,

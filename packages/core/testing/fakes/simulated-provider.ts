@@ -23,7 +23,8 @@ export interface Script {
   availability: Availability;
   startMs: number;
   bootMs: number;
-  stopMs: number;
+  /** "grace": a guest that is deaf, and is ended when its time is over */
+  stopMs: number | "grace";
   /** Thrown by `start`; consumed one by one, then none */
   startErrors: Error[];
   /** Thrown by `awaitReady`; likewise */
@@ -113,8 +114,9 @@ export class SimulatedProvider implements Provider {
     this.#machines.set(machine.uid, { ...simulated, state: "ready" });
   }
 
-  async stop(ref: MachineRef, _graceMs: number, signal: AbortSignal): Promise<void> {
-    if (this.script.stopMs > 0) await this.#clock.sleep(this.script.stopMs, signal);
+  async stop(ref: MachineRef, graceMs: number, signal: AbortSignal): Promise<void> {
+    const ms = this.script.stopMs === "grace" ? graceMs : this.script.stopMs;
+    if (ms > 0) await this.#clock.sleep(ms, signal);
     if (!this.#machines.has(ref.uid)) return;
     this.calls.push(`stop ${ref.uid}`);
     this.#machines.delete(ref.uid);
@@ -186,13 +188,13 @@ export class SimulatedProvider implements Provider {
   }
 
   /** The guest ends by itself, or, with no code, its VMM dies. */
-  end(uid: Uid, code: number | undefined): void {
+  end(uid: Uid, code: number | undefined, reason = code === undefined ? "VMM ended" : "guest ended"): void {
     const machine = this.#machines.get(uid);
     if (machine === undefined || machine.state === "exited") return;
     this.#machines.set(uid, {
       state: "exited",
       wasReady: machine.state === "ready",
-      exit: { code, reason: code === undefined ? "VMM ended" : "guest ended", at: this.#clock.now() },
+      exit: { code, reason, at: this.#clock.now() },
     });
     this.#ended(uid);
   }

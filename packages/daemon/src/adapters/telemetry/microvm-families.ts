@@ -111,7 +111,8 @@ export const VMM_FAMILIES: readonly VmmFamily[] = [
   },
 ];
 
-const mayRun = ({ status }: MicroVM): boolean => status.state !== "failed" && status.state !== "exited";
+const mayRun = ({ status }: MicroVM): boolean =>
+  status.state !== "failed" && status.state !== "exited" && status.state !== "stopped";
 
 const sampleOf = (
   labels: Readonly<Record<string, string>>,

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLAAwoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIXCg9wcm92aWRlcl9yZWFzb24YDiABKAkSKAoGbGltaXRzGA8gASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYECABKA1IAIgBAUIOCgxfYmFsbG9vbl9taWIi1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiagoKUmF0ZUxpbWl0cxIgChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKAQSHQoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgEEhsKE2Rpc2tfb3BzX3Blcl9zZWNvbmQYAyABKA0iWgoERXhpdBIRCgRjb2RlGAEgASgFSACIAQESDgoGcmVhc29uGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVfY29kZSJeCgdGYWlsdXJlEgwKBHN0ZXAYASABKAkSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIiCgZUaW1pbmcSDAoEc3RlcBgBIAEoCRIKCgJtcxgCIAEoASKtAgoNQ3JlYXRlUmVxdWVzdBItCgdtaWNyb3ZtGAEgASgLMhwuZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk1TcGVjEiYKB3Byb2Nlc3MYAiABKAsyFS5mbGludGxvY2sudjEuUHJvY2VzcxIhCgVwb3J0cxgDIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EiwKB3Jlc3RhcnQYBCABKA4yGy5mbGludGxvY2sudjEuUmVzdGFydFBvbGljeRIMCgRwdWxsGAUgASgJEhIKCnJlcXVlc3RfaWQYBiABKAkSKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBAUIOCgxfYmFsbG9vbl9taWIiLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjIKDURlbGV0ZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJeCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCSIcCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCKsAQoNQXR0YWNoUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5BdHRhY2hTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiXgoLQXR0YWNoU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIsCgh0ZXJtaW5hbBgDIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUiLQoMVGVybWluYWxTaXplEgwKBHJvd3MYASABKA0SDwoHY29sdW1ucxgCIAEoDSJUCg5BdHRhY2hSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdwYXlsb2FkIqgBCgtFeGVjUmVxdWVzdBIoCgVzdGFydBgBIAEoCzIXLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIqgCCglFeGVjU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNjbWQYAyABKAkSDAoEYXJncxgEIAMoCRILCgNjd2QYBSABKAkSLQoDZW52GAYgAygLMiAuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydC5FbnZFbnRyeRINCgVzaGVsbBgHIAEoCBIMCgR1c2VyGAggASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgJIAEoBRIRCgloYXNfc3RkaW4YCiABKAgSLAoIdGVybWluYWwYCyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYwoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAEg8KBWVycm9yGAQgASgJSABCCQoHcGF5bG9hZCJYCg5Db25zb2xlUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Db25zb2xlU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcGF5bG9hZCIxCgxDb25zb2xlU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIfCg9Db25zb2xlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCpeCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgsKB1BFTkRJTkcQARILCgdSVU5OSU5HEAISCgoGRVhJVEVEEAMSCgoGRkFJTEVEEAQSDAoIREVMRVRJTkcQBSpDCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAjKIBgoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSKkBAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQFCDgoMX2JhbGxvb25fbWliItcBCgdQcm9jZXNzEg8KB2NvbW1hbmQYASADKAkSEgoKZW50cnlwb2ludBgCIAMoCRIWCg5zZXRfZW50cnlwb2ludBgDIAEoCBIrCgNlbnYYBCADKAsyHi5mbGludGxvY2sudjEuUHJvY2Vzcy5FbnZFbnRyeRIMCgR1c2VyGAUgASgJEgsKA2N3ZBgGIAEoCRILCgN0dHkYByABKAgSDgoGYXR0YWNoGAggASgIGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoEUG9ydBIPCgdob3N0X2lwGAEgASgJEhEKCWhvc3RfcG9ydBgCIAEoDRISCgpndWVzdF9wb3J0GAMgASgNEhAKCHByb3RvY29sGAQgASgJImoKClJhdGVMaW1pdHMSIAoYbmV0d29ya19ieXRlc19wZXJfc2Vjb25kGAEgASgEEh0KFWRpc2tfYnl0ZXNfcGVyX3NlY29uZBgCIAEoBBIbChNkaXNrX29wc19wZXJfc2Vjb25kGAMgASgNIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEiwwIKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBQg4KDF9iYWxsb29uX21pYiIvCgpHZXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAki4AEKC0xpc3RSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRI1CgZsYWJlbHMYAiADKAsyJS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QuTGFiZWxzRW50cnkSDAoEbmFtZRgDIAEoCRIjCgZzdGF0ZXMYBCADKA4yEy5mbGludGxvY2sudjEuU3RhdGUSEQoJcGFnZV9zaXplGAUgASgNEhIKCnBhZ2VfdG9rZW4YBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxMaXN0UmVzcG9uc2USJwoIbWljcm92bXMYASADKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjEKDFN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIm0KC1N0b3BSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzInAKDlJlc3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzIjEKDFBhdXNlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjIKDVJlc3VtZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJeCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCSIcCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCKsAQoNQXR0YWNoUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5BdHRhY2hTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiXgoLQXR0YWNoU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIsCgh0ZXJtaW5hbBgDIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUiLQoMVGVybWluYWxTaXplEgwKBHJvd3MYASABKA0SDwoHY29sdW1ucxgCIAEoDSJUCg5BdHRhY2hSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdwYXlsb2FkIqgBCgtFeGVjUmVxdWVzdBIoCgVzdGFydBgBIAEoCzIXLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIqgCCglFeGVjU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNjbWQYAyABKAkSDAoEYXJncxgEIAMoCRILCgNjd2QYBSABKAkSLQoDZW52GAYgAygLMiAuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydC5FbnZFbnRyeRINCgVzaGVsbBgHIAEoCBIMCgR1c2VyGAggASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgJIAEoBRIRCgloYXNfc3RkaW4YCiABKAgSLAoIdGVybWluYWwYCyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYwoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAEg8KBWVycm9yGAQgASgJSABCCQoHcGF5bG9hZCJYCg5Db25zb2xlUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Db25zb2xlU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcGF5bG9hZCIxCgxDb25zb2xlU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIfCg9Db25zb2xlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCp3CgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgsKB1BFTkRJTkcQARILCgdSVU5OSU5HEAISCgoGRVhJVEVEEAMSCgoGRkFJTEVEEAQSDAoIREVMRVRJTkcQBRILCgdTVE9QUEVEEAYSCgoGUEFVU0VEEAcqZwoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEgYKAk5PEAESCgoGQUxXQVlTEAISDgoKT05fRkFJTFVSRRADEhIKDlVOTEVTU19TVE9QUEVEEAQyggoKCE1pY3JvVk1zElUKBkNyZWF0ZRIbLmZsaW50bG9jay52MS5DcmVhdGVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iF4LT5JMCEToBKiIML3YxL21pY3Jvdm1zElUKA0dldBIYLmZsaW50bG9jay52MS5HZXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iHYLT5JMCFxIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9ElMKBExpc3QSGS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QaGi5mbGludGxvY2sudjEuTGlzdFJlc3BvbnNlIhSC0+STAg4SDC92MS9taWNyb3ZtcxJcCgZEZWxldGUSGy5mbGludGxvY2sudjEuRGVsZXRlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -47,7 +47,7 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
   state: State;
 
   /**
-   * Set once the guest has ended.
+   * How the last run ended; absent while the guest runs.
    *
    * @generated from field: flintlock.v1.Exit exit = 5;
    */
@@ -78,6 +78,34 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
    * @generated from field: string creator = 9;
    */
   creator: string;
+
+  /**
+   * What was asked for: RUNNING, STOPPED or PAUSED. A deletion comes before it.
+   *
+   * @generated from field: flintlock.v1.State desired_state = 10;
+   */
+  desiredState: State;
+
+  /**
+   * By the restart policy, in a row, each after a run of less than a minute.
+   *
+   * @generated from field: uint32 restarts = 11;
+   */
+  restarts: number;
+
+  /**
+   * Of ON_FAILURE; 0: no limit.
+   *
+   * @generated from field: uint32 max_restarts = 12;
+   */
+  maxRestarts: number;
+
+  /**
+   * "crash-looping": the guest ends soon after each start; else empty.
+   *
+   * @generated from field: string reason = 13;
+   */
+  reason: string;
 
   /**
    * Why it has the provider it has, in words; empty in records of before it was kept.
@@ -355,6 +383,13 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
   requestId: string;
 
   /**
+   * With ON_FAILURE: restarts in a row, each after a run of less than a minute, after which it stays EXITED. 0: no limit.
+   *
+   * @generated from field: uint32 max_restarts = 7;
+   */
+  maxRestarts: number;
+
+  /**
    * @generated from field: flintlock.v1.RateLimits limits = 8;
    */
   limits?: RateLimits | undefined;
@@ -495,6 +530,142 @@ export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 11);
 
 /**
+ * @generated from message flintlock.v1.StartRequest
+ */
+export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.StartRequest.
+ * Use `create(StartRequestSchema)` to create a new message.
+ */
+export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 12);
+
+/**
+ * @generated from message flintlock.v1.StopRequest
+ */
+export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * For the guest to end by itself, 0 to 3600; absent: the daemon's setting. Then it is ended.
+   *
+   * @generated from field: optional uint32 grace_seconds = 3;
+   */
+  graceSeconds?: number | undefined;
+
+  /**
+   * Ends it at once, as a grace of 0 does.
+   *
+   * @generated from field: bool force = 4;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.StopRequest.
+ * Use `create(StopRequestSchema)` to create a new message.
+ */
+export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 13);
+
+/**
+ * @generated from message flintlock.v1.RestartRequest
+ */
+export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * As of a stop.
+   *
+   * @generated from field: optional uint32 grace_seconds = 3;
+   */
+  graceSeconds?: number | undefined;
+
+  /**
+   * @generated from field: bool force = 4;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.RestartRequest.
+ * Use `create(RestartRequestSchema)` to create a new message.
+ */
+export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 14);
+
+/**
+ * @generated from message flintlock.v1.PauseRequest
+ */
+export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.PauseRequest.
+ * Use `create(PauseRequestSchema)` to create a new message.
+ */
+export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 15);
+
+/**
+ * @generated from message flintlock.v1.ResumeRequest
+ */
+export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.ResumeRequest.
+ * Use `create(ResumeRequestSchema)` to create a new message.
+ */
+export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 16);
+
+/**
  * @generated from message flintlock.v1.WaitRequest
  */
 export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
@@ -509,7 +680,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
   namespace: string;
 
   /**
-   * "running", "exited", "deleted", or "settled" (anything but pending).
+   * "running", "paused", "stopped", "exited" (or stopped), "deleted", or "settled" (anything but pending).
    *
    * @generated from field: string condition = 3;
    */
@@ -521,7 +692,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -562,7 +733,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -579,7 +750,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -628,7 +799,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -655,7 +826,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -677,7 +848,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -714,7 +885,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -765,7 +936,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -844,7 +1015,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -889,7 +1060,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -918,7 +1089,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -940,7 +1111,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 28);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -957,7 +1128,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 29);
 
 /**
  * @generated from enum flintlock.v1.State
@@ -969,6 +1140,8 @@ export const State = {
   STATE_UNSPECIFIED: 0,
 
   /**
+   * On its way to what was asked for.
+   *
    * @generated from enum value: PENDING = 1;
    */
   PENDING: 1,
@@ -979,6 +1152,8 @@ export const State = {
   RUNNING: 2,
 
   /**
+   * The guest ended by itself, and its restart policy asks for no more.
+   *
    * @generated from enum value: EXITED = 3;
    */
   EXITED: 3,
@@ -992,6 +1167,16 @@ export const State = {
    * @generated from enum value: DELETING = 5;
    */
   DELETING: 5,
+
+  /**
+   * @generated from enum value: STOPPED = 6;
+   */
+  STOPPED: 6,
+
+  /**
+   * @generated from enum value: PAUSED = 7;
+   */
+  PAUSED: 7,
 } as const;
 
 /**
@@ -1023,6 +1208,20 @@ export const RestartPolicy = {
    * @generated from enum value: ALWAYS = 2;
    */
   ALWAYS: 2,
+
+  /**
+   * After an exit code other than 0, or an end without one that is no power-off.
+   *
+   * @generated from enum value: ON_FAILURE = 3;
+   */
+  ON_FAILURE: 3,
+
+  /**
+   * As ALWAYS: what was stopped stays so under either.
+   *
+   * @generated from enum value: UNLESS_STOPPED = 4;
+   */
+  UNLESS_STOPPED: 4,
 } as const;
 
 /**
@@ -1079,6 +1278,58 @@ export const MicroVMs: GenService<{
     methodKind: "unary";
     input: typeof DeleteRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * A new run of one that was stopped, has EXITED or FAILED, on the same disks, with all attempts.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Start
+   */
+  start: {
+    methodKind: "unary";
+    input: typeof StartRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Ends the guest; disks, logs and network devices stay. It stays STOPPED until it is started, whatever its restart
+   * policy, over restarts of daemon and host.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Stop
+   */
+  stop: {
+    methodKind: "unary";
+    input: typeof StopRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Ends the guest, if it runs, and starts it again.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Restart
+   */
+  restart: {
+    methodKind: "unary";
+    input: typeof RestartRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Stops the guest's processors. What is in its memory is lost with its VMM: after a restart of the host it boots, and is
+   * paused then.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Pause
+   */
+  pause: {
+    methodKind: "unary";
+    input: typeof PauseRequestSchema;
+    output: typeof MicroVMSchema;
+  },
+  /**
+   * Lets a paused guest go on.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Resume
+   */
+  resume: {
+    methodKind: "unary";
+    input: typeof ResumeRequestSchema;
+    output: typeof MicroVMSchema;
   },
   /**
    * Sends the object now and at each change, and ends once the condition holds.

@@ -1,6 +1,6 @@
 import { create, fromBinary, fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { ext, types, wire } from "@flintlock/api";
-import { unixMs } from "@flintlock/core";
+import { type MicroVMState, unixMs } from "@flintlock/core";
 import { expect, test } from "vitest";
 import { sampleMicroVM, sampleMicroVMs } from "../testing/sample-microvm.ts";
 import { createInputOf, extensionInputOf } from "./create-input.ts";
@@ -100,8 +100,8 @@ test("an absent process keeps the image's, an emptied entrypoint removes it", ()
   });
 });
 
-test("upstream's four states stand for our five", () => {
-  const stateOf = (state: "pending" | "created" | "exited" | "failed" | "deleting"): unknown[] => {
+test("upstream's four states stand for our seven", () => {
+  const stateOf = (state: MicroVMState): unknown[] => {
     const vm = sampleMicroVM();
     const wired = wireExtended({ ...vm, status: { ...vm.status, state } });
     return [wired.microvm?.status?.state, wired.state];
@@ -109,6 +109,8 @@ test("upstream's four states stand for our five", () => {
   const { PENDING, CREATED, FAILED, DELETING } = types.MicroVMStatus_MicroVMState;
   expect(stateOf("pending")).toEqual([PENDING, ext.State.PENDING]);
   expect(stateOf("created")).toEqual([CREATED, ext.State.RUNNING]);
+  expect(stateOf("paused")).toEqual([PENDING, ext.State.PAUSED]);
+  expect(stateOf("stopped")).toEqual([PENDING, ext.State.STOPPED]);
   expect(stateOf("exited")).toEqual([PENDING, ext.State.EXITED]);
   expect(stateOf("failed")).toEqual([FAILED, ext.State.FAILED]);
   expect(stateOf("deleting")).toEqual([DELETING, ext.State.DELETING]);
@@ -123,6 +125,9 @@ test("an extended record says how it ended, why it failed and what it took", () 
     failure: { step: "start", code: "provider_failed", message: "no" },
     timings: [{ step: "accepted" }, { step: "started", ms: 12.5 }],
     restart: "ALWAYS",
+    desiredState: "PAUSED",
+    restarts: 4,
+    reason: "crash-looping",
   });
 });
 

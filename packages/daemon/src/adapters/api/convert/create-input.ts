@@ -98,6 +98,7 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
       protocol,
     })),
     restart: RESTART_INPUT[request.restart] ?? String(request.restart),
+    maxRestarts: request.maxRestarts,
     pull: request.pull,
     limits: limits && {
       networkBytesPerSecond: Number(limits.networkBytesPerSecond),
@@ -109,4 +110,10 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
 };
 
 /** By number; an unknown one goes on as its digits, for the core to refuse by name. */
-const RESTART_INPUT: Readonly<Record<number, string>> = { 0: "", 1: "no", 2: "always" };
+const RESTART_INPUT: Readonly<Record<number, string>> = {
+  0: "",
+  1: "no",
+  2: "always",
+  3: "on-failure",
+  4: "unless-stopped",
+};

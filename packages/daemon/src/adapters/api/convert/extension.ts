@@ -1,21 +1,31 @@
 /** `MicroVM` to `flintlock.v1.MicroVM`: the contract's own object, and beside it what that object cannot say. */
 import { create } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
-import type { MicroVM, MicroVMSpec, MicroVMState, RateLimits } from "@flintlock/core";
+import type { MicroVM, MicroVMSpec, MicroVMState, RateLimits, RestartPolicy, RunWish } from "@flintlock/core";
 import { timestamp, wireMicroVM } from "./microvm.ts";
 
 const STATES = {
   pending: ext.State.PENDING,
   created: ext.State.RUNNING,
+  paused: ext.State.PAUSED,
+  stopped: ext.State.STOPPED,
   exited: ext.State.EXITED,
   failed: ext.State.FAILED,
   deleting: ext.State.DELETING,
 } as const satisfies Record<MicroVMState, ext.State>;
 
+const WISHES = {
+  running: ext.State.RUNNING,
+  paused: ext.State.PAUSED,
+  stopped: ext.State.STOPPED,
+} as const satisfies Record<RunWish["state"], ext.State>;
+
 const RESTARTS = {
   no: ext.RestartPolicy.NO,
+  "on-failure": ext.RestartPolicy.ON_FAILURE,
+  "unless-stopped": ext.RestartPolicy.UNLESS_STOPPED,
   always: ext.RestartPolicy.ALWAYS,
-} as const satisfies Record<MicroVMSpec["restart"], ext.RestartPolicy>;
+} as const satisfies Record<RestartPolicy, ext.RestartPolicy>;
 
 export const wireExtended = (vm: MicroVM): ext.MicroVM => {
   const { exit, failure } = vm.status;
@@ -39,6 +49,10 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     timings: Object.entries(vm.status.timings).map(([step, ms]) => ({ step, ms })),
     restart: RESTARTS[vm.spec.restart],
     creator: vm.createdBy,
+    desiredState: WISHES[vm.run.state],
+    restarts: vm.status.restarts,
+    maxRestarts: vm.spec.maxRestarts ?? 0,
+    reason: vm.status.reason ?? "",
     providerReason: vm.providerReason ?? "",
     limits: vm.spec.limits && wireLimits(vm.spec.limits),
     balloonMib: vm.spec.balloonMib,

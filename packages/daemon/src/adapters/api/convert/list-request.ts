@@ -64,6 +64,8 @@ export const extendedListRequest = (request: ext.ListRequest): ListRequest => ({
 const STATES: ReadonlyMap<ext.State, MicroVMState> = new Map([
   [ext.State.PENDING, "pending"],
   [ext.State.RUNNING, "created"],
+  [ext.State.PAUSED, "paused"],
+  [ext.State.STOPPED, "stopped"],
   [ext.State.EXITED, "exited"],
   [ext.State.FAILED, "failed"],
   [ext.State.DELETING, "deleting"],
@@ -74,6 +76,8 @@ const WORDS: ReadonlyMap<string, MicroVMState> = new Map([
   ["pending", "pending"],
   ["created", "created"],
   ["running", "created"],
+  ["paused", "paused"],
+  ["stopped", "stopped"],
   ["exited", "exited"],
   ["failed", "failed"],
   ["deleting", "deleting"],

@@ -82,9 +82,11 @@ const gatewayCidr = (address: string, gateway: string): string => {
   return slash === -1 ? gateway : gateway + address.slice(slash);
 };
 
-/** Upstream has four states: a guest that ended is on its way to run again, or not: not created, not failed. */
+/** Upstream has four states: one whose guest ended, was stopped or stands still is not created, and not failed. */
 const STATES = {
   pending: types.MicroVMStatus_MicroVMState.PENDING,
+  paused: types.MicroVMStatus_MicroVMState.PENDING,
+  stopped: types.MicroVMStatus_MicroVMState.PENDING,
   exited: types.MicroVMStatus_MicroVMState.PENDING,
   created: types.MicroVMStatus_MicroVMState.CREATED,
   failed: types.MicroVMStatus_MicroVMState.FAILED,

@@ -1,5 +1,5 @@
 /** What requests may hold whose rules the core's table lacks: their handlers check it. By `package.Message.field`. */
-import type { FieldRule } from "@flintlock/core";
+import { type FieldRule, MAX_GRACE_SECONDS } from "@flintlock/core";
 
 const TARGET = {
   type: "string",
@@ -18,6 +18,18 @@ const REFERENCE = {
   type: "string",
   isRequired: "always",
   note: "An image, such as docker.io/library/alpine:3.20.",
+} as const;
+
+const GRACE_SECONDS = {
+  type: "uint32",
+  max: MAX_GRACE_SECONDS,
+  default: "the daemon's --deleteMicroVM-timeout",
+  note: "Time the guest gets to end by itself, in seconds; 0 is none.",
+} as const;
+const FORCE = {
+  type: "bool",
+  default: false,
+  note: "The guest gets no time, as with a grace of 0.",
 } as const;
 
 const UID = { type: "string", isRequired: "always", minLength: 1, note: "A microVM's uid." } as const;
@@ -53,14 +65,28 @@ export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
     default: "the first page",
     note: "The nextPageToken of the page before.",
   },
+  "flintlock.v1.StartRequest.target": TARGET,
+  "flintlock.v1.StartRequest.namespace": NAMESPACE,
+  "flintlock.v1.StopRequest.target": TARGET,
+  "flintlock.v1.StopRequest.namespace": NAMESPACE,
+  "flintlock.v1.StopRequest.grace_seconds": GRACE_SECONDS,
+  "flintlock.v1.StopRequest.force": FORCE,
+  "flintlock.v1.RestartRequest.target": TARGET,
+  "flintlock.v1.RestartRequest.namespace": NAMESPACE,
+  "flintlock.v1.RestartRequest.grace_seconds": GRACE_SECONDS,
+  "flintlock.v1.RestartRequest.force": FORCE,
+  "flintlock.v1.PauseRequest.target": TARGET,
+  "flintlock.v1.PauseRequest.namespace": NAMESPACE,
+  "flintlock.v1.ResumeRequest.target": TARGET,
+  "flintlock.v1.ResumeRequest.namespace": NAMESPACE,
   "flintlock.v1.WaitRequest.target": TARGET,
   "flintlock.v1.WaitRequest.namespace": NAMESPACE,
   "flintlock.v1.WaitRequest.condition": {
     type: "string",
     isRequired: "always",
     maxLength: 7,
-    values: ["running", "exited", "deleted", "settled"],
-    note: "What to wait for; settled is anything but pending.",
+    values: ["running", "paused", "stopped", "exited", "deleted", "settled"],
+    note: "What to wait for; settled is anything but pending, and what was stopped has exited too.",
   },
   "flintlock.v1.LogsRequest.target": TARGET,
   "flintlock.v1.LogsRequest.namespace": NAMESPACE,

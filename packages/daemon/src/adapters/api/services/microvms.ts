@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { ext } from "@flintlock/api";
-import { invalidField, type LogOptions, notFound, pageOf } from "@flintlock/core";
+import { invalidField, type LogOptions, notFound, pageOf, parseGrace } from "@flintlock/core";
 import { createInputOf, extensionInputOf } from "../convert/create-input.ts";
 import { extendedListRequest } from "../convert/list-request.ts";
 import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts";
@@ -32,6 +32,16 @@ export const microvmsService = (): BoundService =>
       await microvms.delete(targetOf(request));
       return create(EmptySchema);
     },
+    start: async (request, { useCases: { microvms } }) =>
+      encodedExtended(await microvms.start(targetOf(request))),
+    stop: async (request, { useCases: { microvms } }) =>
+      encodedExtended(await microvms.stop(targetOf(request), graceOf(request))),
+    restart: async (request, { useCases: { microvms } }) =>
+      encodedExtended(await microvms.restart(targetOf(request), graceOf(request))),
+    pause: async (request, { useCases: { microvms } }) =>
+      encodedExtended(await microvms.pause(targetOf(request))),
+    resume: async (request, { useCases: { microvms } }) =>
+      encodedExtended(await microvms.resume(targetOf(request))),
     wait: async function* (request, { signal, useCases: { microvms } }) {
       const isMet = conditionOf(request.condition);
       const target = targetOf(request);
@@ -52,6 +62,10 @@ export const microvmsService = (): BoundService =>
     exec: execHandler,
     console: consoleHandler,
   });
+
+/** In ms; undefined = the daemon's. */
+const graceOf = ({ graceSeconds, force }: ext.StopRequest | ext.RestartRequest): number | undefined =>
+  parseGrace(graceSeconds, force);
 
 const sourceOf = (source: string): LogOptions["source"] => {
   if (source === "" || source === "console") return "console";

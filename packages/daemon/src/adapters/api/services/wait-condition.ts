@@ -5,7 +5,10 @@ type Condition = (vm: MicroVM | undefined) => boolean;
 
 const CONDITIONS: Readonly<Record<string, Condition>> = {
   running: (vm) => vm?.status.state === "created",
-  exited: (vm) => vm?.status.state === "exited",
+  paused: (vm) => vm?.status.state === "paused",
+  stopped: (vm) => vm?.status.state === "stopped",
+  // One that was stopped has ended as well: nobody waits for what is over.
+  exited: (vm) => vm?.status.state === "exited" || vm?.status.state === "stopped",
   deleted: (vm) => vm === undefined,
   settled: (vm) => vm !== undefined && vm.status.state !== "pending",
 };
@@ -23,7 +26,9 @@ export const conditionOf = (name: string): Condition => {
 
 /** States from which the microVM does not reach the condition by itself. */
 const HOPELESS: Readonly<Record<string, ReadonlySet<MicroVMState>>> = {
-  running: new Set(["failed", "exited"]),
+  running: new Set(["failed", "exited", "stopped", "paused"]),
+  paused: new Set(["failed", "exited", "stopped"]),
+  stopped: new Set(["failed", "exited"]),
   exited: new Set(["failed"]),
 };
 

@@ -11,6 +11,7 @@ import {
   notFound,
   type OciReference,
   type ProcessOutput,
+  type RunWish,
   type Uid,
   type UseCases,
 } from "@flintlock/core";
@@ -62,6 +63,12 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
   const find = ({ target }: { readonly target: string }): MicroVM => {
     const vm = [...records.values()].find(({ uid, id }) => uid === target || id === target);
     if (vm === undefined) throw notFound(`microVM ${target}`);
+    return vm;
+  };
+  const changed = (target: { readonly target: string }, run: RunWish): MicroVM => {
+    check();
+    const vm = { ...find(target), run };
+    records.set(vm.uid, vm);
     return vm;
   };
   /** Until the signal: what a quiet core does */
@@ -127,6 +134,11 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       records.set(uid, changed);
       return changed;
     },
+    start: async (target) => changed(target, { state: "running", isAnew: true }),
+    stop: async (target, graceMs) => changed(target, { state: "stopped", isAnew: false, graceMs }),
+    restart: async (target, graceMs) => changed(target, { state: "running", isAnew: true, graceMs }),
+    pause: async (target) => changed(target, { state: "paused", isAnew: false }),
+    resume: async (target) => changed(target, { state: "running", isAnew: false }),
     list: async ({ namespace, name, labels, states = [] }) => {
       check();
       const wanted = Object.entries(labels);

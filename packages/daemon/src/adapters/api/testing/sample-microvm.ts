@@ -14,6 +14,7 @@ export const sampleMicroVM = (overrides: Partial<MicroVM> = {}): MicroVM => ({
   createdAt: unixMs(1_700_000_000_123),
   updatedAt: unixMs(1_700_000_001_000),
   deletedAt: undefined,
+  run: { state: "paused", isAnew: false },
   spec: {
     provider: "qemu",
     labels: { tier: "front" },
@@ -79,6 +80,8 @@ export const sampleMicroVM = (overrides: Partial<MicroVM> = {}): MicroVM => ({
     notBefore: undefined,
     failure: { step: "start", code: "provider_failed", message: "no", at: unixMs(1_700_000_000_500) },
     exit: { code: 3, reason: "exited", at: unixMs(1_700_000_000_900) },
+    restarts: 4,
+    reason: "crash-looping",
     images: { [DISK]: "sha256:00" as Digest },
     volumes: { root: { type: "dev", source: "/var/lib/x/root.img" } },
     kernelMount: { type: "hostpath", source: "/var/lib/x/kernel" },

@@ -4,7 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type GuestExit, unixMs } from "@flintlock/core";
+import { type GuestExit, HOST_RESTARTED, POWERED_OFF, unixMs } from "@flintlock/core";
 import { type GuestStatus, readGuestStatus } from "./guest-status.ts";
 import { reportsState } from "./initrd.ts";
 import { readBootId } from "./proc.ts";
@@ -60,12 +60,12 @@ const workOut = async (
   const reason = (text: string): { code: undefined; reason: string } => ({ code: undefined, reason: text });
   if (error !== undefined) return reason(`guest failed at ${error.step}: ${error.message}`);
   if (ending.reason !== undefined) return reason(ending.reason);
-  if (ending.identity.bootId !== (await readBootId())) return reason("host restarted");
+  if (ending.identity.bootId !== (await readBootId())) return reason(HOST_RESTARTED);
   if (ending.end?.signal !== undefined) return reason(`VMM ended by ${ending.end.signal}`);
   if (ending.end?.code !== undefined && ending.end.code !== 0) {
     return reason(`VMM ended unexpectedly with status ${ending.end.code}`);
   }
-  return reason((await ending.endedWell()) ? "guest powered off" : "VMM ended unexpectedly");
+  return reason((await ending.endedWell()) ? POWERED_OFF : "VMM ended unexpectedly");
 };
 
 const processReason = (code: number): string =>

@@ -197,8 +197,9 @@ describe("a record", () => {
       return legacyMicroVM({ ...vm, status: { ...vm.status, state } }).status?.state;
     };
     const { PENDING, CREATED, FAILED } = legacyTypes.MicroVMStatus_MicroVMState;
-    const states = ["pending", "created", "exited", "failed", "deleting"] as const;
-    expect(states.map(stateOf)).toEqual([PENDING, CREATED, PENDING, FAILED, PENDING]);
+    const states = ["pending", "created", "paused", "stopped", "exited", "failed", "deleting"] as const;
+    const wire = [PENDING, CREATED, PENDING, PENDING, PENDING, FAILED, PENDING];
+    expect(states.map(stateOf)).toEqual(wire);
   });
 
   test("has its status told", () => {

@@ -83,6 +83,8 @@ const legacyInterface = (iface: NetworkInterface): legacyTypes.NetworkInterface 
 /** COMPAT: three states. One on its way out is none that a client should use, and `deleted_at` says why. */
 const STATES = {
   pending: legacyTypes.MicroVMStatus_MicroVMState.PENDING,
+  paused: legacyTypes.MicroVMStatus_MicroVMState.PENDING,
+  stopped: legacyTypes.MicroVMStatus_MicroVMState.PENDING,
   exited: legacyTypes.MicroVMStatus_MicroVMState.PENDING,
   created: legacyTypes.MicroVMStatus_MicroVMState.CREATED,
   failed: legacyTypes.MicroVMStatus_MicroVMState.FAILED,
