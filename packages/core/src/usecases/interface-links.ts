@@ -21,6 +21,8 @@ export const withLink = (
   const field = `interfaces[${index}].${iface.address === undefined ? "type" : "address"}`;
   const hasUserNetwork = capabilities.has("user-network");
   if (iface.address === undefined && hasUserNetwork) return { ...iface, isUserMode: true };
+  // No parent would help: the refusal for what the provider lacks follows.
+  if (iface.type === "macvtap" && !capabilities.has("macvtap")) return iface;
   const what = iface.type === "macvtap" ? "macvtap interfaces" : "attaching a TAP interface";
   const option = iface.type === "macvtap" ? "--parent-iface" : "--bridge-name";
   const otherwise = hasUserNetwork ? ", or leave out the address for the user-mode network" : "";

@@ -26,3 +26,16 @@ test("without a metadata service an interface for it keeps its place, and is on 
 test("a MACVTAP that metadata is asked for over is an ordinary one besides", async () => {
   expect(await interfacesOf({ ...TAP, type: 0 })).toMatchObject([{ isForMetadata: true, isUserMode: false }]);
 });
+
+test.each([true, false])(
+  "a MACVTAP is refused by a provider without, whether there is a parent: %s",
+  async (serves) => {
+    const world = new World([]);
+    world.host.serves = () => serves;
+    const { microvms } = await world.daemon();
+    const create = (...interfaces: readonly InterfaceInput[]) => microvms.create(wireInput({ interfaces }));
+    await expect(create({ ...TAP, type: 0, isForMetadata: false })).rejects.toMatchObject({
+      message: "interfaces[0].type: macvtap network interfaces not supported by the microvm provider",
+    });
+  },
+);
