@@ -6,6 +6,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
+  eventUseCases,
   type HostInfo,
   hostUseCases,
   type ImageLoader,
@@ -86,7 +87,7 @@ export const assemble = async (
     await store.get(READINESS_KEY);
     return undefined;
   });
-  const { repository, bad } = await Repository.open(store, systemClock);
+  const { repository, bad } = await Repository.open(store, systemClock, config.keptEvents);
   for (const { key, error } of bad)
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
@@ -127,6 +128,7 @@ export const assemble = async (
 
   return {
     microvms,
+    events: eventUseCases({ repository, clock: systemClock }),
     images: imageUseCases({ store: host.images, loader: host.images, repository }),
     host: hostUseCases({
       info: () => hostInfo(config, host),
