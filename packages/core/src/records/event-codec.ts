@@ -5,17 +5,10 @@ import type { JournalEntry } from "../ports/state-store.ts";
 
 const FORMAT = 1;
 
-/** An event at its place in the journal. */
-export interface Placed {
-  /** The revision of the write that it tells of */
-  readonly position: number;
-  readonly event: MicroVMEvent;
-}
-
 export const encodeEvent = (event: MicroVMEvent): string => JSON.stringify({ format: FORMAT, event });
 
 /** @throws FlintlockError `data_loss` – no event, or of a newer format */
-export const decodeEvent = ({ revision, value }: JournalEntry): Placed => {
+export const decodeEvent = ({ revision, value }: JournalEntry): MicroVMEvent => {
   const { format, event } = parse(value);
   if (format !== FORMAT || typeof event?.uid !== "string") {
     throw new FlintlockError("data_loss", `the event at position ${revision} cannot be read`, {
@@ -23,7 +16,7 @@ export const decodeEvent = ({ revision, value }: JournalEntry): Placed => {
       hint: "list the microVMs anew, and watch from there",
     });
   }
-  return { position: revision, event };
+  return event;
 };
 
 const parse = (text: string): { readonly format?: unknown; readonly event?: MicroVMEvent } => {

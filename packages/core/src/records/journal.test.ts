@@ -40,7 +40,7 @@ beforeEach(async () => {
 const told = async (from: StateStore = store): Promise<readonly string[]> =>
   (await from.journal(0, 1000))
     .map(decodeEvent)
-    .map(({ event }) => `${event.name} ${event.version} ${event.type}`);
+    .map((event) => `${event.name} ${event.version} ${event.type}`);
 
 describe("each durable write of a record, and nothing else, is in the journal", () => {
   test("from the first to the last", async () => {
@@ -78,8 +78,8 @@ describe("each durable write of a record, and nothing else, is in the journal", 
 describe("a reader", () => {
   const read = async (from: number, count: number): Promise<readonly string[]> => {
     const names: string[] = [];
-    for await (const { events } of repository.journal.pages(from, 1000, new AbortController().signal)) {
-      names.push(...events.map(({ event }) => `${event.name} ${event.version}`));
+    for await (const { entries } of repository.journal.pages(from, 1000, new AbortController().signal)) {
+      names.push(...entries.map(decodeEvent).map((event) => `${event.name} ${event.version}`));
       if (names.length >= count) break;
     }
     return names;
@@ -103,7 +103,7 @@ describe("a reader", () => {
     const quiet = pages.next();
     await settle();
     clock.advance(1000);
-    expect(await quiet).toEqual({ done: false, value: { position: 1, events: [] } });
+    expect(await quiet).toEqual({ done: false, value: { position: 1, entries: [] } });
   });
 
   test("ends with its signal, also while it waits", async () => {
@@ -131,7 +131,7 @@ describe("a reader", () => {
     expect(() => repository.journal.check(last + 1)).toThrow(
       expect.objectContaining({ code: "out_of_range" }),
     );
-    expect(await read(after, 1)).toContain("vm-249 1");
+    expect(await read(after, last - after)).toContain("vm-249 1");
   });
 });
 

@@ -6,19 +6,19 @@
  */
 import { FlintlockError } from "../domain/errors.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { StateStore } from "../ports/state-store.ts";
-import { decodeEvent, type Placed } from "./event-codec.ts";
+import type { JournalEntry, StateStore } from "../ports/state-store.ts";
 
 export const DEFAULT_KEPT_EVENTS = 100_000;
-/** Read at once by one reader: at most some 100 KB, with labels as long as they may be some MB */
-const PAGE = 256;
+/** Read at once by one reader, which may then stop for long: some 20 KB, and 0.5 MB where labels are as long as they may be */
+const PAGE = 64;
 /** Forgotten once there are so many more than are kept, as a part of them: not at every write */
 const SLACK = 1 / 16;
 
 export interface JournalPage {
   /** Everything up to here has been told */
   readonly position: number;
-  readonly events: readonly Placed[];
+  /** `decodeEvent` reads them: as text they are a fraction of what they are as objects */
+  readonly entries: readonly JournalEntry[];
 }
 
 export class Journal {
@@ -70,7 +70,7 @@ export class Journal {
   }
 
   /**
-   * All after `position`, and then all that comes, for ever; a page without events where nothing has come for `quietMs`.
+   * All after `position`, and then all that comes, for ever; a page without entries where nothing has come for `quietMs`.
    * @throws FlintlockError `out_of_range` – some of it is no longer kept
    */
   async *pages(position: number, quietMs: number, signal: AbortSignal): AsyncGenerator<JournalPage, never> {
@@ -82,9 +82,9 @@ export class Journal {
         const entries = await this.#store.journal(position, PAGE);
         const newest = entries.at(-1)?.revision ?? position;
         position = entries.length < PAGE ? Math.max(upTo, newest) : newest;
-        yield { position, events: entries.map(decodeEvent) };
+        yield { position, entries };
       } else if (!(await this.#news(quietMs, signal))) {
-        yield { position, events: [] };
+        yield { position, entries: [] };
       }
     }
   }

@@ -4,12 +4,13 @@ import type { MicroVM } from "../domain/microvm.ts";
 import type { MicroVMEvent } from "../domain/microvm-event.ts";
 import { type UnixMs, unixMs } from "../domain/units.ts";
 import type { Clock } from "../ports/clock.ts";
+import { decodeEvent } from "../records/event-codec.ts";
 import type { Repository } from "../records/repository.ts";
 import type { EventFilter, EventUseCases, Watched } from "./api.ts";
 
 /** A watch is never silent for longer */
 export const BOOKMARK_MS = 15_000;
-/** Each costs a page of events at most, some 100 KB as a rule */
+/** Each holds a page of the journal at most */
 export const MAX_WATCHERS = 256;
 /** So that none takes all the places */
 export const MAX_WATCHERS_OF_ONE = 128;
@@ -41,12 +42,13 @@ export const eventUseCases = ({ repository, clock }: EventParts): EventUseCases 
         };
         yield bookmark(start);
         if (isUntilNow && start >= now) return;
-        for await (const { position, events } of journal.pages(start, BOOKMARK_MS, signal)) {
-          for (const { position: at, event } of events) {
+        for await (const { position, entries } of journal.pages(start, BOOKMARK_MS, signal)) {
+          for (const entry of entries) {
+            const event = decodeEvent(entry);
             if (begin.kind === "time" && event.at < begin.at) continue;
             if (!fits(filter, event)) continue;
             toldAt = clock.monotonic();
-            yield { kind: "event", position: at, event, microvm: repository.find(event.uid) };
+            yield { kind: "event", position: entry.revision, event, microvm: repository.find(event.uid) };
           }
           const isOver = isUntilNow && position >= now;
           if (isOver || clock.monotonic() - toldAt >= BOOKMARK_MS) yield bookmark(position);
