@@ -3,6 +3,7 @@
  * files declare the same names as today's: one process may use both, one server or registry may not.
  */
 export { COMMENTS } from "./gen/comments.ts";
+export * as events from "./gen/flintlock/v1/events_pb.ts";
 export * from "./gen/flintlock/v1/host_pb.ts";
 export * from "./gen/flintlock/v1/images_pb.ts";
 export * as ext from "./gen/flintlock/v1/microvms_pb.ts";

@@ -15,6 +15,7 @@ test("the documented codes do not move", () => {
     deadline_exceeded: 8,
     exhausted: 9,
     unsupported: 10,
+    out_of_range: 4,
     data_loss: 13,
     canceled: 130,
     provider_failed: 1,

@@ -38,6 +38,7 @@ export const EXIT_BY_CODE = {
   unavailable: EXIT.unreachable,
   deadline_exceeded: EXIT.timedOut,
   canceled: EXIT.interrupted,
+  out_of_range: EXIT.conflict,
   data_loss: EXIT.integrity,
   provider_failed: EXIT.unexpected,
   internal: EXIT.unexpected,

@@ -58,6 +58,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/ls.ts")).ls,
   },
   {
+    name: "events",
+    summary: "print what happens to microVMs, or has happened",
+    load: async () => (await import("./commands/events.ts")).events,
+  },
+  {
     name: "inspect",
     summary: "show microVMs in full",
     load: async () => (await import("./commands/inspect.ts")).inspect,

@@ -12,6 +12,7 @@ export const CLIENT_ERROR_CODES = [
   "unavailable",
   "deadline_exceeded",
   "canceled",
+  "out_of_range",
   "data_loss",
   "provider_failed",
   "internal",

@@ -1,7 +1,8 @@
-import { ext, Host, Images, wire } from "@flintlock/api";
+import { events, ext, Host, Images, wire } from "@flintlock/api";
 import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
 import { grpcTarget, parseAddress } from "./address.ts";
 import { createServiceClient, type ServiceClient } from "./service-client.ts";
+import { createEventsClient, type EventsClient } from "./watch-events.ts";
 
 export interface ClientOptions {
   /** `unix:///path`, `unix:path` or `host:port` */
@@ -13,6 +14,7 @@ export interface ClientOptions {
 export interface Client {
   readonly address: string;
   readonly microvms: ServiceClient<typeof ext.MicroVMs>;
+  readonly events: EventsClient;
   readonly images: ServiceClient<typeof Images>;
   readonly host: ServiceClient<typeof Host>;
   /** The five RPCs of upstream's contract */
@@ -23,6 +25,8 @@ export interface Client {
 /** A list of 10,000 microVMs is some 20 MB; gRPC's default is 4. */
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 const KEEPALIVE_MS = 30_000;
+/** gRPC's own are 1 s and 2 min: a daemon that is restarted is back sooner. */
+const RECONNECT_MS = { first: 200, last: 5_000 } as const;
 
 /**
  * A client of the daemon at `address`; connects at the first call. Every call throws `ClientError` and
@@ -33,6 +37,8 @@ export const createClient = ({ address, signal }: ClientOptions): Client => {
   const grpc = new GrpcClient(grpcTarget(parseAddress(address)), credentials.createInsecure(), {
     "grpc.max_receive_message_length": MAX_RESPONSE_BYTES,
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
+    "grpc.initial_reconnect_backoff_ms": RECONNECT_MS.first,
+    "grpc.max_reconnect_backoff_ms": RECONNECT_MS.last,
     // A proxy for web pages has no business between us and a daemon on this host or the next.
     "grpc.enable_http_proxy": 0,
   });
@@ -40,6 +46,7 @@ export const createClient = ({ address, signal }: ClientOptions): Client => {
   return {
     address,
     microvms: createServiceClient(ext.MicroVMs, channel),
+    events: createEventsClient(createServiceClient(events.Events, channel)),
     images: createServiceClient(Images, channel),
     host: createServiceClient(Host, channel),
     v1alpha1: createServiceClient(wire.MicroVM, channel),

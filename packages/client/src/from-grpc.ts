@@ -14,7 +14,7 @@ const CODE_BY_STATUS: Readonly<Partial<Record<status, ClientErrorCode>>> = {
   [status.RESOURCE_EXHAUSTED]: "exhausted",
   [status.FAILED_PRECONDITION]: "failed_precondition",
   [status.ABORTED]: "conflict",
-  [status.OUT_OF_RANGE]: "invalid_spec",
+  [status.OUT_OF_RANGE]: "out_of_range",
   [status.UNIMPLEMENTED]: "unsupported",
   [status.INTERNAL]: "internal",
   [status.UNAVAILABLE]: "unavailable",

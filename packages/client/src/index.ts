@@ -8,3 +8,4 @@ export { type Client, type ClientOptions, createClient } from "./create-client.t
 export { defaultAddress, defaultSocketPath, ownsDirectory, resolveSocketPath } from "./default-address.ts";
 export { mergeMessages } from "./merge-messages.ts";
 export type { CallOptions, Duplex, ServiceClient } from "./service-client.ts";
+export type { EventsClient, WatchRequest } from "./watch-events.ts";

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   askCandidates,
+  eventUseCases,
   type HostInfo,
   hostUseCases,
   type ImageLoader,
@@ -88,7 +89,7 @@ export const assemble = async (
     await store.get(READINESS_KEY);
     return undefined;
   });
-  const { repository, bad } = await Repository.open(store, systemClock);
+  const { repository, bad } = await Repository.open(store, systemClock, config.keptEvents);
   for (const { key, error } of bad)
     log.error("a record cannot be read and is left alone", { key, error: String(error) });
 
@@ -132,6 +133,7 @@ export const assemble = async (
 
   return {
     microvms,
+    events: eventUseCases({ repository, clock: systemClock }),
     images: imageUseCases({ store: host.images, loader: host.images, repository }),
     host: hostUseCases({
       info: () => hostInfo(config, host),

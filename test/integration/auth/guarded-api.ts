@@ -131,6 +131,7 @@ const counted = (useCases: UseCases, reached: string[]): UseCases => {
     });
   return {
     microvms: spy(useCases.microvms, "microvms"),
+    events: spy(useCases.events, "events"),
     images: spy(useCases.images, "images"),
     host: spy(useCases.host, "host"),
   };

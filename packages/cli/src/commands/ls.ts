@@ -3,6 +3,7 @@ import { EXIT } from "../exit-codes.ts";
 import { microvmView } from "../microvm-view.ts";
 import { parseChoice, parsePairs } from "../parse-flags.ts";
 import { collect, type Verb } from "../verb.ts";
+import { watchList } from "../watched-list.ts";
 
 const STATES = {
   pending: ext.State.PENDING,
@@ -24,20 +25,28 @@ export const ls: Verb = {
         "only those in this state, such as running; several are alternatives",
         collect,
       )
+      .option("-w, --watch", "stay, and show each change")
       .option("-a, --all", "accepted; those that ended are always listed");
   },
 
   run: async (context, command) => {
-    const { label = [], state = [] } = command.opts<{
+    const {
+      label = [],
+      state = [],
+      watch,
+    } = command.opts<{
       label?: readonly string[];
       state?: readonly string[];
+      watch?: boolean;
     }>();
     const states = state.map((text) => STATES[parseChoice("--state", text.toLowerCase(), STATE_NAMES)]);
+    const filter = { namespace: context.globals.namespace, labels: parsePairs("--label", label), states };
     const client = await context.connect();
-    const { microvms } = await client.microvms.list(
-      { namespace: context.globals.namespace, labels: parsePairs("--label", label), states },
-      { signal: context.signal },
-    );
+    if (watch === true) {
+      await watchList(context, client, filter);
+      return EXIT.success;
+    }
+    const { microvms } = await client.microvms.list(filter, { signal: context.signal });
     await context.printList(microvmView(microvms), microvms);
     return EXIT.success;
   },

@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   unavailable: "a registry, a VMM or the daemon cannot be reached",
   deadline_exceeded: "our own deadline passed",
   canceled: "the caller's signal",
+  out_of_range: "a position whose events are no longer kept, or that is still to come; list anew",
   data_loss: "a digest, size or format check failed; nothing of it was kept",
   provider_failed: "the VMM refused or died; cause has its words",
   internal: "a bug of ours",

@@ -2,14 +2,18 @@
  * The records of all microVMs: durable in the state store, read from memory.
  *
  * INVARIANTS: memory shows a change only after it is durable; each change carries the revision it was made
- * from, so that a delete mark and a finished create can never overwrite one another.
+ * from, so that a delete mark and a finished create can never overwrite one another; a change and its event in the
+ * journal are one transaction.
  */
 import { notFound } from "../domain/errors.ts";
 import type { MicroVM, MicroVMStatus } from "../domain/microvm.ts";
+import { changedEvent, createdEvent, deletedEvent } from "../domain/microvm-event.ts";
 import type { Uid } from "../domain/units.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { StateStore } from "../ports/state-store.ts";
 import { decodeRecord, encodeRecord, RECORD_PREFIX, recordKey } from "./codec.ts";
+import { encodeEvent } from "./event-codec.ts";
+import { Journal } from "./journal.ts";
 import { RequestLog } from "./request-log.ts";
 
 interface Held {
@@ -33,6 +37,7 @@ export interface KeptRequest {
 
 export class Repository {
   readonly requests: RequestLog;
+  readonly journal: Journal;
   readonly #store: StateStore;
   readonly #clock: Clock;
   readonly #held = new Map<Uid, Held>();
@@ -42,18 +47,25 @@ export class Repository {
   /** On their way to the store, so that two creates in one tick cannot both find a name or a quota free */
   readonly #claimed = new Set<MicroVM>();
 
-  private constructor(store: StateStore, clock: Clock, requests: RequestLog) {
-    this.requests = requests;
+  private constructor(store: StateStore, clock: Clock, logs: { requests: RequestLog; journal: Journal }) {
+    this.requests = logs.requests;
+    this.journal = logs.journal;
     this.#store = store;
     this.#clock = clock;
   }
 
-  /** Reads every record. One that cannot be read is reported and left alone: it never hides the others. */
+  /**
+   * Reads every record. One that cannot be read is reported and left alone: it never hides the others. `keptEvents`: how
+   * many of the last changes can be read again.
+   */
   static async open(
     store: StateStore,
     clock: Clock,
+    keptEvents?: number,
   ): Promise<{ readonly repository: Repository; readonly bad: readonly BadRecord[] }> {
-    const repository = new Repository(store, clock, await RequestLog.open(store, clock));
+    const journal = await Journal.open(store, clock, keptEvents);
+    const requests = await RequestLog.open(store, clock);
+    const repository = new Repository(store, clock, { requests, journal });
     const bad: BadRecord[] = [];
     for (const { key, value, revision } of await store.list(RECORD_PREFIX)) {
       try {
@@ -111,10 +123,11 @@ export class Repository {
         expect: { [key]: 0, ...also?.expect },
         put: { [key]: encodeRecord(vm), ...also?.put },
         ...(also !== undefined && { delete: also.delete }),
+        append: encodeEvent(createdEvent(vm)),
       });
       keeping?.kept(revision);
       this.#held.set(vm.uid, { vm, revision });
-      this.#announce(vm.uid, vm);
+      this.#announce(vm.uid, vm, revision);
     } catch (error) {
       keeping?.failed();
       throw error;
@@ -142,9 +155,10 @@ export class Repository {
     const revision = await this.#store.commit({
       expect: { [key]: held.revision },
       put: { [key]: encodeRecord(vm) },
+      append: encodeEvent(changedEvent(held.vm, vm)),
     });
     this.#held.set(uid, { vm, revision });
-    this.#announce(uid, vm);
+    this.#announce(uid, vm, revision);
     return vm;
   }
 
@@ -154,10 +168,14 @@ export class Repository {
 
   remove(uid: Uid): Promise<void> {
     return this.#inTurn(uid, async () => {
-      if (!this.#held.has(uid)) return;
-      await this.#store.commit({ delete: [recordKey(uid)] });
+      const held = this.#held.get(uid);
+      if (held === undefined) return;
+      const revision = await this.#store.commit({
+        delete: [recordKey(uid)],
+        append: encodeEvent(deletedEvent(held.vm, this.#clock.now())),
+      });
       this.#held.delete(uid);
-      this.#announce(uid, undefined);
+      this.#announce(uid, undefined, revision);
     });
   }
 
@@ -204,7 +222,8 @@ export class Repository {
     }
   }
 
-  #announce(uid: Uid, vm: MicroVM | undefined): void {
+  #announce(uid: Uid, vm: MicroVM | undefined, revision: number): void {
+    this.journal.written(revision);
     for (const listener of this.#listeners.get(uid) ?? []) listener(vm);
   }
 }

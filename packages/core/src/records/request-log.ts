@@ -23,7 +23,7 @@ export interface KnownRequest {
 
 /** What a transaction has to do besides, and its end: one of the two is called. */
 export interface Keeping {
-  readonly transaction: Required<Transaction>;
+  readonly transaction: Required<Omit<Transaction, "append">>;
   kept(revision: number): void;
   /** Nothing was written: what was taken out is known again. */
   failed(): void;

@@ -10,11 +10,14 @@ import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
 import type { Image } from "../domain/image.ts";
 import type { MicroVM, MicroVMState, ProviderName, ProviderWish } from "../domain/microvm.ts";
+import type { EventType, MicroVMEvent } from "../domain/microvm-event.ts";
+import type { UnixMs } from "../domain/units.ts";
 import type { PullProgress } from "../ports/image-store.ts";
 import type { Availability, ByteStream, MachineMetric, MetricScope } from "../ports/provider.ts";
 
 export interface UseCases {
   readonly microvms: MicroVMUseCases;
+  readonly events: EventUseCases;
   readonly images: ImageUseCases;
   readonly host: HostUseCases;
 }
@@ -124,6 +127,48 @@ export type ProcessOutput =
 /** The agent says why it could not do it, in the guest's own words; an `exit` follows as a rule. */
 export type ExecOutput = ProcessOutput | { readonly kind: "error"; readonly message: string };
 export type ExecSession = ProcessSession<ExecOutput>;
+
+export interface EventFilter {
+  /** Empty = all */
+  readonly namespace: string;
+  /** A uid or a name; empty = all */
+  readonly target: string;
+  /** Empty = all */
+  readonly types: readonly EventType[];
+  /** Before the change or after it */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface WatchRequest {
+  /** A position (those after it), a time of RFC 3339, `beginning` (all that are kept), or empty (from now on) */
+  readonly since: string;
+  readonly filter: EventFilter;
+  /** First the microVMs that there are */
+  readonly hasSnapshot: boolean;
+  /** Ends when it has told all that had happened when it began */
+  readonly isUntilNow: boolean;
+}
+
+export type Watched =
+  | { readonly kind: "present"; readonly microvm: MicroVM }
+  | {
+      readonly kind: "event";
+      readonly position: number;
+      readonly event: MicroVMEvent;
+      /** As it is when this is told, maybe newer than the event; undefined when it is gone */
+      readonly microvm: MicroVM | undefined;
+    }
+  /** All up to here has been told: after the snapshot or at the beginning, then at least every `BOOKMARK_MS` */
+  | { readonly kind: "bookmark"; readonly position: number; readonly at: UnixMs };
+
+export interface EventUseCases {
+  /**
+   * Every change after a position, once, in the order they became durable. `caller` is who the place is counted to:
+   * `authorized` fills it in.
+   * @throws FlintlockError `out_of_range` – what follows the position is no longer kept; `exhausted` – too many watch
+   */
+  watch(request: WatchRequest, signal: AbortSignal, caller?: Caller): AsyncIterable<Watched>;
+}
 
 export interface ImageWithUse extends Image {
   /** `namespace/id` of the microVMs that use it */

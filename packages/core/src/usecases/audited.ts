@@ -9,7 +9,7 @@ import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
-import type { Target, UseCases } from "./api.ts";
+import type { Target, UseCases, WatchRequest } from "./api.ts";
 
 export interface AuditNote {
   /** Such as `microvms.create` */
@@ -30,7 +30,7 @@ export interface AuditSubject {
 }
 
 export const audited = (useCases: UseCases, note: (note: AuditNote) => void): UseCases => {
-  const { microvms, images, host } = useCases;
+  const { microvms, events, images, host } = useCases;
   const write = (operation: string, subject: AuditSubject, thrown?: { readonly error: unknown }): void => {
     const error = thrown && toFlintlockError(thrown.error);
     note({ operation, subject, error, isRefusal: error !== undefined && isRefusal(error) });
@@ -151,6 +151,10 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
       measure: (uids, scope, signal) =>
         reading("microvms.measure", {}, () => microvms.measure(uids, scope, signal)),
     },
+    events: {
+      watch: (request, signal) =>
+        readingStream("events.watch", watchedBy(request), () => events.watch(request, signal)),
+    },
     images: {
       pull: (reference, policy, signal) =>
         changingStream("images.pull", { image: short(reference) }, () =>
@@ -188,6 +192,11 @@ const asAsked = ({ namespace, id }: CreateInput): AuditSubject => ({
 const asNamed = ({ namespace, target }: Target): AuditSubject => ({
   namespace: short(namespace),
   id: short(target),
+});
+
+const watchedBy = ({ filter: { namespace, target } }: WatchRequest): AuditSubject => ({
+  ...(namespace === "" ? {} : { namespace: short(namespace) }),
+  ...(target === "" ? {} : { id: short(target) }),
 });
 
 const MAX_CHARS = 200;

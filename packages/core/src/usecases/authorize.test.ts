@@ -38,8 +38,8 @@ let red: MicroVM;
 let blue: MicroVM;
 beforeEach(async () => {
   const world = new World();
-  const { microvms } = await world.daemon();
-  all = { microvms, images, host };
+  const { microvms, events } = await world.daemon();
+  all = { microvms, events, images, host };
   const metadata = { "user-data": "c2VjcmV0" };
   red = await microvms.create(
     wireInput({ id: "web", namespace: "red", metadata, extension: extension({ env: { KEY: "secret" } }) }),
@@ -83,6 +83,12 @@ const command: ExecInput = {
   hasStdin: false,
   terminal: undefined,
 };
+const everything = {
+  since: "beginning",
+  filter: { namespace: "", target: "", types: [], labels: {} },
+  hasSnapshot: false,
+  isUntilNow: true,
+} as const;
 const options = { source: "console", follow: false, tail: 0 } as const;
 
 /** Every method with arguments that would do. One that is added does not compile until it is called here. */
@@ -109,6 +115,7 @@ const CALLS = {
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
   },
+  events: { watch: ({ events }) => events.watch(everything, signal) },
   images: {
     pull: (it) => it.images.pull("example.test/root:1", "", signal),
     load: (it) => it.images.load("", (async function* () {})(), signal),
@@ -142,7 +149,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /\.(get|getByUid|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
+    /^microvms\.(get|getByUid|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
       operation,
     ),
   ),

@@ -11,7 +11,16 @@ import { type Caller, hasNamespace, hasRole, type Role } from "../domain/caller.
 import { FlintlockError, notFound } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
-import type { HostUseCases, ImageUseCases, ImageWithUse, MicroVMUseCases, Target, UseCases } from "./api.ts";
+import type {
+  EventUseCases,
+  HostUseCases,
+  ImageUseCases,
+  ImageWithUse,
+  MicroVMUseCases,
+  Target,
+  UseCases,
+  Watched,
+} from "./api.ts";
 import { redacted } from "./redacted.ts";
 import { resolveTarget } from "./target.ts";
 
@@ -38,6 +47,7 @@ export const ROLE_FOR = {
     logs: "viewer",
     measure: "viewer",
   },
+  events: { watch: "viewer" },
   images: {
     pull: "operator",
     load: "operator",
@@ -50,8 +60,9 @@ export const ROLE_FOR = {
 } as const satisfies { readonly [Part in keyof UseCases]: Readonly<Record<keyof UseCases[Part], Role>> };
 
 /** @throws FlintlockError `permission_denied` – from each method that the caller's role does not allow */
-export const authorized = ({ microvms, images, host }: UseCases, caller: Caller): UseCases => ({
+export const authorized = ({ microvms, events, images, host }: UseCases, caller: Caller): UseCases => ({
   microvms: authorizedMicroVMs(microvms, caller),
+  events: authorizedEvents(events, caller),
   images: authorizedImages(images, caller),
   host: authorizedHost(host, caller),
 });
@@ -158,6 +169,27 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     measure: async (uids, scope, signal) => {
       need("measure");
       return microvms.measure(await visibleAmong(uids), scope, signal);
+    },
+  };
+};
+
+/** Bookmarks are everyone's: where others' changes are left out, the position still goes on. */
+const authorizedEvents = (events: EventUseCases, caller: Caller): EventUseCases => {
+  const mayAct = hasRole(caller, "operator");
+  const shown = (item: Watched): Watched => {
+    if (mayAct || item.kind === "bookmark") return item;
+    if (item.kind === "present") return { ...item, microvm: redacted(item.microvm) };
+    return { ...item, microvm: item.microvm && redacted(item.microvm) };
+  };
+  const isVisible = (item: Watched): boolean =>
+    item.kind === "bookmark" ||
+    hasNamespace(caller, item.kind === "present" ? item.microvm.namespace : item.event.namespace);
+  return {
+    async *watch(request, signal) {
+      needRole(caller, "events.watch", ROLE_FOR.events.watch);
+      for await (const item of events.watch(request, signal, caller)) {
+        if (isVisible(item)) yield shown(item);
+      }
     },
   };
 };

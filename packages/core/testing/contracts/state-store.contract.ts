@@ -63,7 +63,60 @@ export const stateStoreContract = (
       expect((await store.get("k"))?.value).toBe("2");
     });
 
+    test("the journal has what was appended, in order, by the revision of its transaction", async () => {
+      const first = await store.commit({ put: { k: "1" }, append: "one" });
+      await store.commit({ put: { k: "2" } });
+      await expect(store.commit({ expect: { k: 99 }, append: "never" })).rejects.toThrow();
+      const third = await store.commit({ delete: ["k"], append: "three" });
+      const entries = [
+        { revision: first, value: "one" },
+        { revision: third, value: "three" },
+      ];
+      expect(await store.extent()).toEqual({ after: 0, last: third });
+      expect(await store.journal(0, 10)).toEqual(entries);
+      expect(await store.journal(0, 1)).toEqual(entries.slice(0, 1));
+      expect(await store.journal(first, 10)).toEqual(entries.slice(1));
+      expect(await store.journal(third, 10)).toEqual([]);
+      expect(await store.list("k")).toEqual([]);
+    });
+
+    test("commits resolve in the order of their revisions, the journal never ahead of them", async () => {
+      const resolved: number[] = [];
+      const burst = Array.from({ length: 200 }, async (_, i) => {
+        const revision = await store.commit({ put: { [`k${i}`]: "x" }, append: String(i) });
+        resolved.push(revision);
+        if (i % 50 === 0) {
+          const read = (await store.journal(0, 1000)).map(({ revision }) => revision);
+          expect(read).toEqual(Array.from({ length: read.length }, (_, at) => at + 1));
+          expect(read.at(-1)).toBeGreaterThanOrEqual(revision);
+        }
+      });
+      await Promise.all(burst);
+      expect(resolved).toEqual([...resolved].sort((a, b) => a - b));
+    });
+
+    test("what is forgotten is gone, and whoever has not come so far is told", async () => {
+      for (const append of ["1", "2", "3", "4"]) await store.commit({ append });
+      await store.forget(2);
+      await store.forget(1);
+      expect((await store.extent()).after).toBe(2);
+      await expect(store.journal(1, 10)).rejects.toMatchObject({
+        code: "out_of_range",
+        detail: { position: 1, first_position: 2, last_position: 4 },
+      });
+      expect((await store.journal(2, 10)).map(({ value }) => value)).toEqual(["3", "4"]);
+    });
+
     if (reopen === undefined) return;
+    test("the journal and what is forgotten of it are there after opening again", async () => {
+      for (const append of ["1", "2", "3"]) await store.commit({ append });
+      await store.forget(1);
+      store = await reopen(store);
+      expect(await store.extent()).toEqual({ after: 1, last: 3 });
+      expect((await store.journal(1, 10)).map(({ value }) => value)).toEqual(["2", "3"]);
+      await expect(store.journal(0, 10)).rejects.toMatchObject({ code: "out_of_range" });
+    });
+
     test("everything is there after closing and opening again", async () => {
       const revision = await store.commit({ put: { k: "1", gone: "1" } });
       const last = await store.commit({ delete: ["gone"] });

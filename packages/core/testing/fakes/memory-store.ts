@@ -1,9 +1,19 @@
-import { type Entry, FlintlockError, type StateStore, type Transaction } from "@flintlock/core";
+import {
+  type Entry,
+  FlintlockError,
+  forgotten,
+  type JournalEntry,
+  type JournalExtent,
+  type StateStore,
+  type Transaction,
+} from "@flintlock/core";
 
 /** A `StateStore` in memory: passes the same contract suite as the durable one. */
 export class MemoryStore implements StateStore {
   readonly #entries = new Map<string, Entry>();
+  #journal: JournalEntry[] = [];
   #revision = 0;
+  #after = 0;
 
   async get(key: string): Promise<Entry | undefined> {
     return this.#entries.get(key);
@@ -25,7 +35,22 @@ export class MemoryStore implements StateStore {
     for (const key of txn.delete ?? []) this.#entries.delete(key);
     for (const [key, value] of Object.entries(txn.put ?? {}))
       this.#entries.set(key, { key, value, revision });
+    if (txn.append !== undefined) this.#journal.push({ revision, value: txn.append });
     return revision;
+  }
+
+  async extent(): Promise<JournalExtent> {
+    return { after: this.#after, last: this.#revision };
+  }
+
+  async journal(after: number, limit: number): Promise<readonly JournalEntry[]> {
+    if (after < this.#after) throw forgotten(after, await this.extent());
+    return this.#journal.filter(({ revision }) => revision > after).slice(0, limit);
+  }
+
+  async forget(upTo: number): Promise<void> {
+    this.#after = Math.max(this.#after, upTo);
+    this.#journal = this.#journal.filter(({ revision }) => revision > this.#after);
   }
 
   async close(): Promise<void> {}

@@ -2,6 +2,7 @@ import {
   type Capability,
   type CreateInput,
   type ExtensionInput,
+  eventUseCases,
   type GuestSessions,
   type LogReader,
   type MicroVM,
@@ -98,7 +99,8 @@ export class World {
       logs: noLogs,
     });
     reconciler.resync();
-    return { repository, reconciler, microvms, bad };
+    const events = eventUseCases({ repository, clock: this.clock });
+    return { repository, reconciler, microvms, events, bad };
   }
 }
 

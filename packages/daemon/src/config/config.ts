@@ -45,6 +45,8 @@ export interface Config {
   readonly maxRetry: number;
   readonly deleteGraceMs: number;
   readonly resyncMs: number;
+  /** How many of the last changes of microVMs can be read again */
+  readonly keptEvents: number;
   readonly maxMemoryMib: number;
   readonly logLevel: LogLevel;
   readonly logFormat: "text" | "json";

@@ -57,6 +57,7 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
     maxRetry: settings.get("maximum-retry"),
     deleteGraceMs: settings.get("deleteMicroVM-timeout"),
     resyncMs: settings.get("resync-period"),
+    keptEvents: settings.get("kept-events"),
     maxMemoryMib: Math.max(MAX_MEMORY_MIB, Math.floor(host.memoryBytes / MIB)),
     logLevel: logLevel(settings),
     logFormat: settings.get("log-format"),

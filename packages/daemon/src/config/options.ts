@@ -2,6 +2,7 @@
  * Every option, once: flags, environment, file, help and docs/configuration.md all come from here.
  * COMPAT: names, defaults and meaning are upstream's where upstream has the option.
  */
+import { DEFAULT_KEPT_EVENTS } from "@flintlock/core";
 import type { Option } from "./option.ts";
 
 const MINUTE_MS = 60_000;
@@ -184,6 +185,15 @@ export const OPTIONS = {
     maxMs: DAY_MS,
     default: 10 * MINUTE_MS,
     help: "how often everything is looked at again",
+  },
+  "kept-events": {
+    kind: "number",
+    section: "machines",
+    placeholder: "N",
+    min: 100,
+    max: 10_000_000,
+    default: DEFAULT_KEPT_EVENTS,
+    help: "how many of the last changes can be watched from",
   },
   "maximum-retry": {
     kind: "number",

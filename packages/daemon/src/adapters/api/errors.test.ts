@@ -30,6 +30,7 @@ test("each code has its gRPC status", () => {
     unavailable: 14,
     deadline_exceeded: 4,
     canceled: 1,
+    out_of_range: 11,
     data_loss: 15,
     provider_failed: 13,
     internal: 13,

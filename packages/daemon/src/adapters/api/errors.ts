@@ -23,6 +23,7 @@ export const MEANINGS = {
   unavailable: { status: status.UNAVAILABLE, retryMs: 1_000 },
   deadline_exceeded: { status: status.DEADLINE_EXCEEDED, retryMs: undefined },
   canceled: { status: status.CANCELLED, retryMs: undefined },
+  out_of_range: { status: status.OUT_OF_RANGE, retryMs: undefined },
   data_loss: { status: status.DATA_LOSS, retryMs: undefined },
   provider_failed: { status: status.INTERNAL, retryMs: undefined },
   internal: { status: status.INTERNAL, retryMs: undefined },

@@ -25,6 +25,7 @@ import { documentPages } from "./openapi/pages.ts";
 import type { HostBounds } from "./openapi/rule-index.ts";
 import { alwaysReady, type Readiness } from "./readiness.ts";
 import type { BoundService } from "./service.ts";
+import { createEventsService } from "./services/events.ts";
 import { guestExecService } from "./services/guest-exec.ts";
 import { hostService } from "./services/host.ts";
 import { imagesService } from "./services/images.ts";
@@ -89,9 +90,11 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   const guestServices = { hasExecApi, hasSshProxyApi, address: "" };
   const counted = (services: readonly BoundService[]): readonly BoundService[] =>
     options.meter === undefined ? services : metered(services, options.meter);
+  const events = createEventsService();
   const api = counted([
     v1alpha1Service(guestServices),
     microvmsService(),
+    events.service,
     imagesService(),
     hostService(),
     ...(hasExecApi ? [guestExecService()] : []),
@@ -115,6 +118,7 @@ export const serveApi = async (options: ApiOptions): Promise<ApiServer> => {
   guestServices.address = grpcAddress(options.listeners, open);
   const close = async (graceMs: number): Promise<void> => {
     for (const surface of Object.values(surfaces)) surface.stop();
+    events.stop();
     const stopped = open.map(({ listener }) => listener.stop());
     for (const { http } of open) http.drain();
     const drained = Promise.all([...open.map(({ grpc }) => grpc.drain()), ...stopped]);

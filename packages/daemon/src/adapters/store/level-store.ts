@@ -1,11 +1,20 @@
 /**
  * The embedded `StateStore`: LevelDB, with group commit. Transactions that arrive while a write is on its way to the disk are
- * checked at once, against what is about to be durable, and written together by the next fsync.
+ * checked at once, against what is about to be durable, and written together by the next fsync. The journal is a range
+ * of keys of its own, by revision, and is never held in memory.
  *
  * LevelDB's lock file keeps a second daemon out of the directory.
  */
 import { mkdir } from "node:fs/promises";
-import { type Entry, FlintlockError, type StateStore, type Transaction } from "@flintlock/core";
+import {
+  type Entry,
+  FlintlockError,
+  forgotten,
+  type JournalEntry,
+  type JournalExtent,
+  type StateStore,
+  type Transaction,
+} from "@flintlock/core";
 import { ClassicLevel } from "classic-level";
 
 interface Stored {
@@ -24,8 +33,15 @@ type Operation =
   | { readonly type: "put"; readonly key: string; readonly value: string }
   | { readonly type: "del"; readonly key: string };
 
-/** Not a key of ours: holds the newest revision. */
+/** No keys of the core's, and before them all: up to where the journal is forgotten, its entries, the newest revision. */
+const FORGOTTEN_KEY = "\u0000forgotten";
+const JOURNAL_PREFIX = "\u0000journal/";
 const REVISION_KEY = "\u0000revision";
+
+/** Wide enough for every safe integer, so that keys sort as numbers do. */
+const REVISION_DIGITS = 16;
+const journalKey = (revision: number): string =>
+  `${JOURNAL_PREFIX}${String(revision).padStart(REVISION_DIGITS, "0")}`;
 
 export class LevelStore implements StateStore {
   readonly #db: ClassicLevel<string, string>;
@@ -33,6 +49,10 @@ export class LevelStore implements StateStore {
   /** Revision by key, of everything accepted, durable or about to be */
   readonly #revisions = new Map<string, number>();
   #revision = 0;
+  /** The newest that is on the disk */
+  #durable = 0;
+  #forgotten = 0;
+  #forgetting: Promise<void> = Promise.resolve();
   #queue: Waiter[] = [];
   #flushing: Promise<void> | undefined;
   /** Set when a write failed: what was accepted after it cannot be trusted */
@@ -60,6 +80,11 @@ export class LevelStore implements StateStore {
     }
     const store = new LevelStore(db, onBroken);
     store.#revision = Number((await db.get(REVISION_KEY)) ?? "0");
+    store.#durable = store.#revision;
+    const upTo = await db.get(FORGOTTEN_KEY);
+    // A store of a time without a journal: what was done before is not in it
+    if (upTo === undefined) await db.put(FORGOTTEN_KEY, String(store.#revision), { sync: true });
+    store.#forgotten = upTo === undefined ? store.#revision : Number(upTo);
     for await (const [key, value] of db.iterator({ gt: REVISION_KEY }))
       store.#revisions.set(key, decode(key, value).r);
     return store;
@@ -107,13 +132,41 @@ export class LevelStore implements StateStore {
         this.#revisions.set(key, revision);
         operations.push({ type: "put", key, value: encode(revision, value) });
       }
+      if (txn.append !== undefined) {
+        operations.push({ type: "put", key: journalKey(revision), value: txn.append });
+      }
       this.#queue.push({ operations, revision, resolve, reject });
       this.#flushing ??= this.#flush();
     });
   }
 
+  async extent(): Promise<JournalExtent> {
+    return { after: this.#forgotten, last: this.#durable };
+  }
+
+  async journal(after: number, limit: number): Promise<readonly JournalEntry[]> {
+    const found = await this.#db.iterator({ gt: journalKey(after), lt: REVISION_KEY, limit }).all();
+    // Asked after reading: what is dropped meanwhile may be missing
+    if (after < this.#forgotten) throw forgotten(after, await this.extent());
+    return found.map(([key, value]) => ({ revision: Number(key.slice(JOURNAL_PREFIX.length)), value }));
+  }
+
+  forget(revision: number): Promise<void> {
+    if (revision <= this.#forgotten) return this.#forgetting;
+    this.#forgotten = revision;
+    // Written down first: of two writes in this order a crash keeps none, the first, or both
+    this.#forgetting = this.#forgetting
+      .catch(() => undefined)
+      .then(async () => {
+        await this.#db.put(FORGOTTEN_KEY, String(revision));
+        await this.#db.clear({ gt: JOURNAL_PREFIX, lte: journalKey(revision) });
+      });
+    return this.#forgetting;
+  }
+
   async close(): Promise<void> {
     await this.#flushing;
+    await this.#forgetting.catch(() => undefined);
     await this.#db.close();
   }
 
@@ -128,6 +181,7 @@ export class LevelStore implements StateStore {
       batch.push({ type: "put", key: REVISION_KEY, value: String(revision) });
       try {
         await this.#db.batch(batch, { sync: true });
+        this.#durable = revision;
         for (const waiter of group) waiter.resolve(waiter.revision);
       } catch (error) {
         this.#broken = error;

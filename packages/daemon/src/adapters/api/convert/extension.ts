@@ -1,7 +1,16 @@
 /** `MicroVM` to `flintlock.v1.MicroVM`: the contract's own object, and beside it what that object cannot say. */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
-import type { MicroVM, MicroVMSpec, MicroVMState, RateLimits, RestartPolicy, RunWish } from "@flintlock/core";
+import type {
+  Failure,
+  GuestExit,
+  MicroVM,
+  MicroVMSpec,
+  MicroVMState,
+  RateLimits,
+  RestartPolicy,
+  RunWish,
+} from "@flintlock/core";
 import { timestamp, wireMicroVM } from "./microvm.ts";
 
 const STATES = {
@@ -38,14 +47,9 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
       guestPort,
       protocol,
     })),
-    state: STATES[vm.status.state],
-    exit: exit && { code: exit.code, reason: exit.reason, at: timestamp(exit.at) },
-    failure: failure && {
-      step: failure.step,
-      code: failure.code,
-      message: failure.message,
-      at: timestamp(failure.at),
-    },
+    state: wireState(vm.status.state),
+    exit: exit && wireExit(exit),
+    failure: failure && wireFailure(failure),
     timings: Object.entries(vm.status.timings).map(([step, ms]) => ({ step, ms })),
     restart: RESTARTS[vm.spec.restart],
     creator: vm.createdBy,
@@ -69,6 +73,20 @@ const wireLimits = ({
     diskBytesPerSecond: BigInt(diskBytesPerSecond),
     diskOpsPerSecond,
   });
+export const wireState = (state: MicroVMState): ext.State => STATES[state];
+
+export const wireExit = ({ code, reason, at }: GuestExit): MessageInitShape<typeof ext.ExitSchema> => ({
+  code,
+  reason,
+  at: timestamp(at),
+});
+
+export const wireFailure = ({ at, ...failure }: Failure): MessageInitShape<typeof ext.FailureSchema> => ({
+  step: failure.step,
+  code: failure.code,
+  message: failure.message,
+  at: timestamp(at),
+});
 
 const wireProcess = (process: MicroVMSpec["process"]): ext.Process =>
   create(ext.ProcessSchema, {

@@ -8,7 +8,7 @@ import { toProtoJson } from "../proto-json.ts";
 import { detailToJson, type Status } from "../schema/rpc-status.ts";
 import type { PageReply } from "./pages.ts";
 
-/** grpc-gateway's runtime.HTTPStatusFromCode. */
+/** grpc-gateway's runtime.HTTPStatusFromCode, but for what is no longer there. */
 const HTTP_STATUS = {
   [status.OK]: 200,
   [status.CANCELLED]: 499,
@@ -21,7 +21,7 @@ const HTTP_STATUS = {
   [status.RESOURCE_EXHAUSTED]: 429,
   [status.FAILED_PRECONDITION]: 400,
   [status.ABORTED]: 409,
-  [status.OUT_OF_RANGE]: 400,
+  [status.OUT_OF_RANGE]: 410,
   [status.UNIMPLEMENTED]: 501,
   [status.INTERNAL]: 500,
   [status.UNAVAILABLE]: 503,

@@ -1,6 +1,6 @@
-/** A stream of replies as newline-delimited JSON. */
+/** A stream of replies, as newline-delimited JSON where nothing else was asked for. */
 import type { ServerResponse } from "node:http";
-import type { DescMessage, Message } from "@bufbuild/protobuf";
+import type { DescMessage, JsonObject, Message } from "@bufbuild/protobuf";
 import { abortable } from "../abortable.ts";
 import { OK } from "../door.ts";
 import type { Encoded } from "../encoded.ts";
@@ -16,25 +16,43 @@ export interface Streamed {
   readonly output: DescMessage;
   /** The method's, for logs */
   readonly name: string;
+  readonly form: StreamForm;
 }
 
-const JSON_LINES = { "Content-Type": "application/json" } as const;
+/** How a stream looks in a body. */
+export interface StreamForm {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Before the first reply */
+  readonly opening: string;
+  reply(reply: Message | Encoded, json: string): string;
+  /** The last of a stream that has begun */
+  error(error: JsonObject): string;
+}
 
-/** `{"result":…}` per reply. An error is the last line, `{"error":…}`; before the first it also is the status code. */
+/** `{"result":…}` per reply. An error is the last line, `{"error":…}`. */
+export const JSON_LINES: StreamForm = {
+  headers: { "Content-Type": "application/json" },
+  opening: "",
+  reply: (_reply, json) => `{"result":${json}}\n`,
+  error: (error) => `${JSON.stringify({ error })}\n`,
+};
+
+/** An error before the first reply also is the status code, and then JSON in every form. */
 export const sendStream = async (
   { response, limits, log }: Exchange,
   replies: AsyncIterable<Message | Encoded>,
-  { call, output, name }: Streamed,
+  { call, output, name, form }: Streamed,
 ): Promise<Outcome> => {
   const start = (): void => {
     if (response.headersSent) return;
     forwardHeaders(response, call.reply);
-    response.writeHead(200, JSON_LINES);
+    response.writeHead(200, form.headers);
+    if (form.opening !== "") response.write(form.opening);
   };
   try {
     for await (const reply of abortable(replies, call.signal)) {
       start();
-      const isTaken = response.write(`{"result":${replyJson(output, reply)}}\n`);
+      const isTaken = response.write(form.reply(reply, replyJson(output, reply)));
       if (!isTaken) await drained(response, limits.stalledReaderMs, call.signal);
     }
     start();
@@ -43,8 +61,9 @@ export const sendStream = async (
   } catch (error) {
     const status = statusOf(error, log, name);
     if (response.destroyed) return status;
-    if (!response.headersSent) response.writeHead(httpStatusOf(status), JSON_LINES);
-    response.end(`${JSON.stringify({ error: errorJson(status) })}\n`);
+    const last = response.headersSent ? form : JSON_LINES;
+    if (!response.headersSent) response.writeHead(httpStatusOf(status), JSON_LINES.headers);
+    response.end(last.error(errorJson(status)));
     return status;
   }
 };

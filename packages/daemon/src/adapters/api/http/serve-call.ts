@@ -6,6 +6,7 @@ import { deadlineExceeded } from "../errors.ts";
 import type { Outcome } from "../interceptor.ts";
 import type { Call } from "../service.ts";
 import { readBody } from "./body.ts";
+import { acceptsEventStream, EVENT_STREAM, isResumable, resumed } from "./event-stream.ts";
 import { type Exchange, enter, fail } from "./exchange.ts";
 import { parseForm } from "./form.ts";
 import { forwardHeaders, refuseBadBinary } from "./forwarded-headers.ts";
@@ -13,7 +14,7 @@ import { grpcTimeoutMs } from "./grpc-timeout.ts";
 import { type HttpParts, requestMessage } from "./request-message.ts";
 import { replyJson, sendJson } from "./responses.ts";
 import type { Match } from "./router.ts";
-import { sendStream } from "./send-stream.ts";
+import { JSON_LINES, sendStream } from "./send-stream.ts";
 
 export interface CallExchange extends Exchange {
   /** The body is a form, and its parameters are as good as the query's */
@@ -69,16 +70,21 @@ const firstAnswer = async (
 };
 
 const answer = async (exchange: CallExchange, match: Match, { parts, call }: Asked): Promise<Outcome> => {
-  const { response, limits } = exchange;
+  const { request, response, limits } = exchange;
   const { method } = match.route;
   const message = requestMessage(match, parts, limits.maxJsonDepth);
   if (method.kind === "server_streaming") {
-    const { output } = method.desc;
-    return await sendStream(exchange, method.handler(message, call), {
-      call,
-      output,
-      name: methodName(match),
-    });
+    const isEvents = isResumable(method.desc) && acceptsEventStream(request);
+    return await sendStream(
+      exchange,
+      method.handler(isEvents ? resumed(request, method.desc, message) : message, call),
+      {
+        call,
+        output: method.desc.output,
+        name: methodName(match),
+        form: isEvents ? EVENT_STREAM : JSON_LINES,
+      },
+    );
   }
   if (method.kind === "unary") {
     const reply = await orAborted(method.handler(message, call), call.signal);

@@ -97,6 +97,25 @@ export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
     default: "console",
     note: "The guest's console, or what the VMM said.",
   },
+  "flintlock.v1.WatchEventsRequest.since": {
+    type: "string",
+    maxLength: 40,
+    pattern: /^(?:[0-9]{1,16}|beginning|[0-9]{4}-[0-9]{2}-[0-9]{2}T.*)$/,
+    default: "from now on",
+    note: "A position (what comes after it), a time (RFC 3339), or beginning (all that is kept).",
+  },
+  "flintlock.v1.WatchEventsRequest.namespace": {
+    type: "string",
+    maxLength: 63,
+    default: "all",
+    note: "Whose.",
+  },
+  "flintlock.v1.WatchEventsRequest.target": {
+    type: "string",
+    maxLength: 127,
+    default: "every microVM",
+    note: "A uid or a name.",
+  },
   "flintlock.v1.PullRequest.reference": REFERENCE,
   "flintlock.v1.PullRequest.policy": {
     type: "string",

@@ -13,6 +13,7 @@ import {
   type ProcessOutput,
   type RunWish,
   type Uid,
+  type UnixMs,
   type UseCases,
 } from "@flintlock/core";
 import { sampleMicroVM } from "./sample-microvm.ts";
@@ -202,6 +203,15 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     loaded,
     broken,
     microvms,
+    events: {
+      watch: async function* ({ since }, signal) {
+        if (since === "1")
+          throw new FlintlockError("out_of_range", "no longer kept", { detail: { first_position: 7 } });
+        yield { kind: "bookmark", position: 7, at: 0 as UnixMs };
+        for (const microvm of records.values()) yield { kind: "present", microvm };
+        await silence(signal);
+      },
+    },
     images: {
       pull: async function* (reference) {
         const progress = { stage: "download", digest: "sha256:0", doneBytes: 1, totalBytes: 2 } as const;
