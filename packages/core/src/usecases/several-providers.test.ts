@@ -70,6 +70,7 @@ test("a microVM whose provider went missing is left alone, and is deleted all th
   const vm = await first.microvms.create(wireInput({ provider: "firecracker" }));
   await settle();
   await first.reconciler.close();
+  await world.clock.advance(1_000);
   missing(firecracker);
   firecracker.end(vm.uid, undefined);
   const { microvms, repository } = await world.daemon();
@@ -93,6 +94,22 @@ test("a provider that fails to answer is as one that does not work", async () =>
     clock: world.clock,
   });
   expect(first?.availability).toEqual({ isUsable: false, reason: "no /proc" });
+});
+
+test("a flood of requests asks a provider once a second", async () => {
+  const { world, firecracker } = worldOfThree();
+  let asked = 0;
+  firecracker.availability = async () => {
+    asked++;
+    return { isUsable: false, reason: "there is no such program" };
+  };
+  const { microvms } = await world.daemon();
+  const ids = Array.from({ length: 50 }, (_, index) => `vm-${index}`);
+  await Promise.all(ids.map((id) => microvms.create(wireInput({ id }))));
+  expect(asked).toBe(1);
+  await world.clock.advance(1_000);
+  await microvms.create(wireInput({ id: "later" }));
+  expect(asked).toBe(2);
 });
 
 const checksOf = async (
