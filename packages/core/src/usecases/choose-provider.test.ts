@@ -217,6 +217,19 @@ test("when none fits, one error says of each why, and what would help the one th
   });
 });
 
+test("when one could do it and does not work here, what would make it work is the hint", () => {
+  const changes = ours({ limits: limits({ networkBytesPerSecond: 4096 }), ports: [] });
+  const [firecracker, , qemu] = hosts["without firecracker"];
+  const parsed = parseSpec(wireInput({ provider: "auto", ...changes }), {
+    ...SIMULATED_LIMITS,
+    providers: ["firecracker", "qemu"],
+  });
+  const facts = { candidates: [firecracker, qemu], network: network(true), isByDefault: false };
+  expect(() => chooseProvider(parsed, facts)).toThrow(
+    expect.objectContaining({ hint: "install it", detail: { field: "limits.network_bytes_per_second" } }),
+  );
+});
+
 test("one that is asked for by name is taken, or refused with what it lacks and who has it", () => {
   expect(choose({ interfaces: [iface()] }, { provider: "qemu" })).toMatchObject({
     spec: { provider: "qemu" },
