@@ -24,13 +24,7 @@ const candidate = (
   availability,
 });
 
-const FIRECRACKER: readonly Capability[] = [
-  "metadata-service",
-  "rate-limits",
-  "balloon",
-  "kvm-capabilities",
-  "cpu-features",
-];
+const FIRECRACKER: readonly Capability[] = ["metadata-service", "rate-limits", "balloon", "kvm-capabilities"];
 const CLOUD_HYPERVISOR: readonly Capability[] = ["macvtap", "virtiofs", "rate-limits", "balloon"];
 const QEMU: readonly Capability[] = ["user-network", "macvtap", "cpu-features", "disk-limits"];
 
@@ -139,6 +133,12 @@ test.each<[string, string, Partial<CreateInput>, Setting]>([
     "firecracker",
     "KVM's numbers",
     { cpuConfig: { featuresToEnable: ["171"], kvmCapabilitiesToDisable: [] }, interfaces: [iface()] },
+    {},
+  ],
+  [
+    "qemu",
+    "a processor feature by name",
+    { cpuConfig: { featuresToEnable: ["amx-tile"], kvmCapabilitiesToDisable: [] }, interfaces: [iface()] },
     {},
   ],
   [
