@@ -15,6 +15,11 @@ interface ServerVersion {
   readonly version: string;
   readonly accelerator: string;
   readonly defaultProvider: string;
+  readonly providers: readonly {
+    readonly name: string;
+    readonly isUsable: boolean;
+    readonly reason: string;
+  }[];
 }
 
 export const version: Verb = {
@@ -50,8 +55,18 @@ const serverVersion = async (context: Context): Promise<ServerVersion | undefine
     }
     const client = await context.connect();
     const limit = AbortSignal.any([signal, deadline(SERVER_DEADLINE_MS)]);
-    const { version: number, accelerator, defaultProvider } = await client.host.info({}, { signal: limit });
-    return { version: number, accelerator, defaultProvider };
+    const info = await client.host.info({}, { signal: limit });
+    const providers = info.availability.map(({ provider: name, isUsable, reason }) => ({
+      name,
+      isUsable,
+      reason,
+    }));
+    return {
+      version: info.version,
+      accelerator: info.accelerator,
+      defaultProvider: info.defaultProvider,
+      providers,
+    };
   } catch (error) {
     if (signal.aborted) throw error;
     // No daemon there is an answer too, and the client's version is still wanted.

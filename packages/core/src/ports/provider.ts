@@ -17,7 +17,7 @@ export type Capability =
   /** Can be given a macvtap descriptor */
   | "macvtap"
   | "virtiofs"
-  /** Can be told to give the guest further processor features */
+  /** Can be told by name to give the guest further processor features */
   | "cpu-features"
   /** Knows KVM's capabilities by number */
   | "kvm-capabilities"

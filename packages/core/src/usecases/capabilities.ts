@@ -41,8 +41,9 @@ type Need = (capability: Capability, field: string, what: string) => void;
 const checkCpuConfig = (config: CpuConfig | undefined, need: Need): void => {
   const { featuresToEnable = [], kvmCapabilitiesToDisable = [] } = config ?? {};
   const field = "cpu_config.features_to_enable";
-  if (featuresToEnable.length > 0) need("cpu-features", field, "processor features");
-  const number = featuresToEnable.findIndex((name) => /^[0-9]+$/.test(name));
+  const isNumber = (name: string): boolean => /^[0-9]+$/.test(name);
+  if (!featuresToEnable.every(isNumber)) need("cpu-features", field, "processor features");
+  const number = featuresToEnable.findIndex(isNumber);
   if (number >= 0) need("kvm-capabilities", `${field}[${number}]`, "numbers of KVM capabilities");
   if (kvmCapabilitiesToDisable.length > 0) {
     need("kvm-capabilities", "cpu_config.kvm_capabilities_to_disable", "disabling KVM capabilities");

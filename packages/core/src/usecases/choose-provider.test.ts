@@ -24,13 +24,7 @@ const candidate = (
   availability,
 });
 
-const FIRECRACKER: readonly Capability[] = [
-  "metadata-service",
-  "rate-limits",
-  "balloon",
-  "kvm-capabilities",
-  "cpu-features",
-];
+const FIRECRACKER: readonly Capability[] = ["metadata-service", "rate-limits", "balloon", "kvm-capabilities"];
 const CLOUD_HYPERVISOR: readonly Capability[] = ["macvtap", "virtiofs", "rate-limits", "balloon"];
 const QEMU: readonly Capability[] = ["user-network", "macvtap", "cpu-features", "disk-limits"];
 
@@ -142,6 +136,12 @@ test.each<[string, string, Partial<CreateInput>, Setting]>([
     {},
   ],
   [
+    "qemu",
+    "a processor feature by name",
+    { cpuConfig: { featuresToEnable: ["amx-tile"], kvmCapabilitiesToDisable: [] }, interfaces: [iface()] },
+    {},
+  ],
+  [
     "cloudhypervisor",
     "the first is not installed",
     { interfaces: [iface()] },
@@ -215,6 +215,19 @@ test("when none fits, one error says of each why, and what would help the one th
     hint: "install it",
     detail: { field: "provider" },
   });
+});
+
+test("when one could do it and does not work here, what would make it work is the hint", () => {
+  const changes = ours({ limits: limits({ networkBytesPerSecond: 4096 }), ports: [] });
+  const [firecracker, , qemu] = hosts["without firecracker"];
+  const parsed = parseSpec(wireInput({ provider: "auto", ...changes }), {
+    ...SIMULATED_LIMITS,
+    providers: ["firecracker", "qemu"],
+  });
+  const facts = { candidates: [firecracker, qemu], network: network(true), isByDefault: false };
+  expect(() => chooseProvider(parsed, facts)).toThrow(
+    expect.objectContaining({ hint: "install it", detail: { field: "limits.network_bytes_per_second" } }),
+  );
 });
 
 test("one that is asked for by name is taken, or refused with what it lacks and who has it", () => {

@@ -121,7 +121,11 @@ const noneFits = (trials: readonly Trial[]): FlintlockError => {
   return new FlintlockError(
     "failed_precondition",
     `no microvm provider of this host can run it: ${each.join("; ")}`,
-    { detail: { field: nearest.detail["field"] ?? "provider" }, hint: nearest.hint },
+    {
+      detail: { field: nearest.detail["field"] ?? "provider" },
+      // What would help the one that works, or make one work that could do it
+      hint: nearest.hint ?? refusals.find(({ hint }) => hint !== undefined)?.hint,
+    },
   );
 };
 
