@@ -78,6 +78,10 @@ test("a microVM whose provider went missing is left alone, and is deleted all th
   firecracker.script.availability = { isUsable: true, reason: "installed again" };
   await world.clock.advance(60_000);
   await settle();
+  // Its run was a short one: it waits as after any other.
+  expect(repository.find(vm.uid)?.status).toMatchObject({ state: "pending", restarts: 1 });
+  await world.clock.advance(20_000);
+  await settle();
   expect(firecracker.running).toBe(1);
   missing(firecracker);
   await microvms.deleteByUid(vm.uid);
