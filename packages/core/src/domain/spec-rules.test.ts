@@ -105,6 +105,9 @@ test.each<[string, Partial<CreateInput>]>([
   ["labels[k]", { labels: { k: "x".repeat(1025) } }],
   ["pull", { extension: extension({ pull: "sometimes" }) }],
   ["restart", { extension: extension({ restart: "sometimes" }) }],
+  ["max_restarts", { extension: extension({ restart: "always", maxRestarts: 1 }) }],
+  ["max_restarts", { extension: extension({ maxRestarts: 1 }) }],
+  ["max_restarts", { extension: extension({ restart: "on-failure", maxRestarts: 1_000_001 }) }],
   [
     "ports[0].guest_port",
     { extension: extension({ ports: [{ hostIp: "", hostPort: 1, guestPort: 0, protocol: "" }] }) },

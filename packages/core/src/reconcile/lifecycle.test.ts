@@ -3,7 +3,6 @@ import { extension, settle, World, wireInput } from "@flintlock/core/testing";
 import { describe, expect, test } from "vitest";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
-import type { Uid } from "../domain/units.ts";
 
 const TAP = {
   deviceId: "eth1",
@@ -141,7 +140,7 @@ describe("stop and start", () => {
     expect(it.status().state).toBe("stopped");
   });
 
-  test("a stop cuts off a boot, and a pull, that is under way", async () => {
+  test("a stop cuts off a boot that is under way", async () => {
     const world = new World();
     world.provider.script.bootMs = 1_000_000;
     const { microvms, repository } = await world.daemon();
@@ -510,27 +509,31 @@ describe("a daemon that dies between wish and effect", () => {
     }
   });
 
-  test("that a guest has run is not forgotten, wherever it died", async () => {
+  test("that a guest was ready is not forgotten, and its disk is kept, wherever it died", async () => {
+    const seen = new Set<boolean>();
     for (let dieAfter = 0; dieAfter < 60; dieAfter++) {
       const world = new World();
       const first = await world.daemon();
       const { uid } = await first.microvms.create(wireInput());
       for (let i = 0; i < dieAfter; i++) await Promise.resolve();
       await first.reconciler.close();
-      world.provider.end(uid as Uid, 1);
-      const wasReady = (await world.provider.observe({ uid, directory: "" })).state === "exited";
-      const second = await world.daemon();
+      const machine = await world.provider.observe({ uid, directory: "" });
+      const wasReady = machine.state === "running" && machine.isReady;
+      seen.add(wasReady);
+      world.provider.end(uid, 1);
       world.provider.script.startErrors = [new FlintlockError("not_found", "as scripted")];
+      const second = await world.daemon();
       await settle();
       world.clock.advance(20_000);
       await settle();
-      const { status } = second.repository.get(uid);
-      if (wasReady && status.state === "failed") {
-        expect([status.hasRun ?? false, world.host.directories.size], `died after ${dieAfter}`).toEqual(
-          status.hasRun ? [true, 1] : [false, 0],
-        );
-      }
+      const { state, hasRun = false } = second.repository.get(uid).status;
+      expect([state, hasRun, world.host.directories.size], `died after ${dieAfter}`).toEqual([
+        "failed",
+        wasReady,
+        wasReady ? 1 : 0,
+      ]);
     }
+    expect(seen.size).toBe(2);
   });
 });
 

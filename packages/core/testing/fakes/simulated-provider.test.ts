@@ -13,11 +13,15 @@ const realClock: Clock = {
   },
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => {
+      const giveUp = () => {
         clearTimeout(timer);
         reject(signal.reason);
-      });
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener("abort", giveUp);
+        resolve();
+      }, ms);
+      signal.addEventListener("abort", giveUp, { once: true });
     }),
 };
 

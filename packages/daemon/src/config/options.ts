@@ -175,7 +175,7 @@ export const OPTIONS = {
     minMs: 0,
     maxMs: 60 * MINUTE_MS,
     default: 10_000,
-    help: "time a guest gets to end by itself on delete",
+    help: "time a guest gets to end by itself on delete, and on a stop that names none",
   },
   "resync-period": {
     kind: "duration",
