@@ -26,6 +26,8 @@ export interface BareGuestOptions {
   readonly script: string;
   readonly process?: Partial<GuestProcess>;
   readonly config?: Partial<GuestConfig>;
+  /** More words for the kernel; the last counts */
+  readonly cmdline?: string;
   /** Raw disks between the root and the status */
   readonly volumes?: readonly string[];
   /** More words for QEMU, whose working directory is the VM's */
@@ -44,7 +46,7 @@ export interface BareGuest extends AsyncDisposable {
 
 /** Starts one; the root is a copy, written to. */
 export const startBareGuest = async (options: BareGuestOptions): Promise<BareGuest> => {
-  const { files, root, script, volumes = [], args = [], prepare } = options;
+  const { files, root, script, cmdline = "", volumes = [], args = [], prepare } = options;
   const directory = await mkdtemp(join(root, "vm-"));
   const disks = [join(directory, "root.raw"), ...volumes, STATUS_LOG];
   await copyFile(files.baseDisk.path, join(directory, "root.raw"));
@@ -80,7 +82,7 @@ export const startBareGuest = async (options: BareGuestOptions): Promise<BareGue
       ["-machine", "q35,usb=off,vmport=off,memory-backend=mem"],
       ["-object", "memory-backend-memfd,id=mem,size=192M,share=on", "-m", "192M"],
       ["-kernel", files.kernelPath, "-initrd", "initrd.img"],
-      ["-append", "console=ttyS0 quiet cryptomgr.notests panic=-1 reboot=t"],
+      ["-append", `console=ttyS0 quiet cryptomgr.notests panic=-1 reboot=t ${cmdline}`],
       ["-serial", "file:console.log"],
       disks.flatMap((path) => ["-drive", `if=virtio,format=raw,cache=writethrough,file=${path}`]),
       args,

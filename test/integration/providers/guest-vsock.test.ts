@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once, setMaxListeners } from "node:events";
-import { access, mkdtemp, rm } from "node:fs/promises";
+import { access, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +16,7 @@ import {
   type ProcessSession,
   SSH_PORT,
 } from "@flintlock/core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   attach,
   exec,
@@ -26,7 +26,7 @@ import {
   setClock,
 } from "../../../packages/daemon/src/adapters/guest/agent.ts";
 import { openVsockStream } from "../../../packages/daemon/src/adapters/providers/shared/vsock-stream.ts";
-import { type BareGuest, startBareGuest } from "./bare-guest.ts";
+import { type BareGuest, type BareGuestOptions, startBareGuest } from "./bare-guest.ts";
 import { type GuestFiles, unpackGuestFiles } from "./guest-files.ts";
 
 const PROGRAM = join(process.env["FLINTLOCK_VMM_DIR"] ?? "/nowhere", "vhost-device-vsock");
@@ -47,13 +47,13 @@ let device: ChildProcess;
 let guest: BareGuest;
 
 /** The socket path of the device may not be longer than 107 bytes; the VM's directory is known only to us. */
-const start = async (script: string, isAttached: boolean): Promise<void> => {
+const start = async ({ config, ...options }: Partial<BareGuestOptions>): Promise<void> => {
   guest = await startBareGuest({
     files,
     root,
-    script,
-    process: { attach: isAttached },
-    config: { agent: "vsock" },
+    script: "",
+    config: { agent: "vsock", ...config },
+    ...options,
     args: [
       ...["-chardev", "socket,id=vsock,path=vhost.sock"],
       ...["-device", "vhost-user-vsock-pci,chardev=vsock"],
@@ -138,7 +138,7 @@ afterAll(async () => {
 });
 
 describe.skipIf(!isHere)("a process that runs", () => {
-  beforeAll(async () => await start("sleep 100000", false));
+  beforeAll(async () => await start({ script: "sleep 100000" }));
   afterAll(stop);
 
   test("the agent answers", async () => {
@@ -233,7 +233,7 @@ describe.skipIf(!isHere)("a process that runs", () => {
 });
 
 describe.skipIf(!isHere)("a process to attach to", () => {
-  beforeAll(async () => await start("wc -c; exit 7", true));
+  beforeAll(async () => await start({ script: "wc -c; exit 7", process: { attach: true } }));
   afterAll(stop);
 
   test("nothing is lost, and its exit is told before the guest ends", async () => {
@@ -249,6 +249,21 @@ describe.skipIf(!isHere)("a process to attach to", () => {
     await reading;
     expect(output).toEqual([`${MEGABYTE}\n`, "exit 7"]);
     await guest.ended();
+  });
+});
+
+describe.skipIf(!isHere)("an image's own init", () => {
+  afterEach(stop);
+
+  test.each([
+    ["powers off where the kernel can", "reboot=t", "reboot: Power down"],
+    ["restarts where only that ends the machine, as Firecracker's", "reboot=k", "reboot: Restarting system"],
+  ])("%s", async (_, cmdline, last) => {
+    const boot = { prefer: "init", init: "/sbin/init", process: undefined } as const;
+    await start({ cmdline, config: { boot } });
+    await poweroff(await open());
+    await guest.ended();
+    expect(await readFile(join(guest.directory, "console.log"), "utf8")).toContain(last);
   });
 });
 
