@@ -8,8 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* One mux frame */
-#define MAX_OUTPUT (MUX_MAX_PAYLOAD - FRAME_HEAD_BYTES)
+#define MAX_OUTPUT (STREAM_PIECE_BYTES - FRAME_HEAD_BYTES)
 /* Kept free of output in a stream's buffer, for an error and the exit */
 #define TAIL_RESERVE 2048
 #define MIN_OUTPUT 1024

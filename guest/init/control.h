@@ -1,6 +1,6 @@
 /*
  * Port 1024: one request per stream (docs/guest-protocol.md, "Control port"), and the main process that `attach`
- * joins. Streams come from the mux; this side reads and writes their buffers and the commands' descriptors.
+ * joins. Streams come from a transport; this side reads and writes their buffers and the commands' descriptors.
  *
  * INVARIANTS:
  * - a command whose client is gone is being ended; the main process is not, its output goes to the console;
@@ -10,7 +10,7 @@
 
 #include "command.h"
 #include "config.h"
-#include "mux.h"
+#include "stream.h"
 
 #include <poll.h>
 
@@ -44,7 +44,7 @@ struct control {
 };
 
 bool control_init(struct control *control, const struct process_config *process, const struct user *user);
-/* As mux_handler's, for streams of this port. */
+/* As stream_handler's, for streams of this port. */
 const char *control_opened(struct control *control, struct stream *stream);
 void control_dropped(struct control *control, struct stream *stream);
 /* False with errno. */

@@ -12,8 +12,6 @@ enum kind { HELLO = 1, HELLO_ACK, OPEN, DATA, EOF_, WINDOW, RESET };
 #define ANSWER_RESERVE (56 * 1024)
 /* A host sends 16392 before HELLO; a malformed frame may have eaten a few of them */
 #define RESYNC_ZEROS 8192
-/* The longest control frame header, exit and error text that may follow a full `out` */
-#define STREAM_OUT_BYTES (32 * 1024 + 2048)
 
 static uint32_t get32(const uint8_t *at)
 {
@@ -50,31 +48,30 @@ static void send_reset(struct mux *mux, uint32_t id, const char *text)
     send_frame(mux, RESET, id, text, length < 32 ? length : 32);
 }
 
-static struct stream *find(struct mux *mux, uint32_t id)
+static struct mux_stream *find(struct mux *mux, uint32_t id)
 {
-    for (size_t i = 0; i < MUX_MAX_STREAMS; i++)
+    for (size_t i = 0; i < STREAM_MAX_COUNT; i++)
         if (mux->streams[i].is_open && mux->streams[i].id == id)
             return &mux->streams[i];
     return NULL;
 }
 
-static void release(struct stream *stream)
+static void release(struct mux_stream *slot)
 {
-    buffer_free(&stream->in);
-    buffer_free(&stream->out);
-    *stream = (struct stream){0};
+    stream_free(&slot->stream);
+    *slot = (struct mux_stream){0};
 }
 
-static void drop(struct mux *mux, struct stream *stream)
+static void drop(struct mux *mux, struct mux_stream *slot)
 {
-    if (!stream->is_finished)
-        mux->handler->dropped(mux->context, stream);
-    release(stream);
+    if (!slot->stream.is_finished)
+        mux->handler->dropped(mux->context, &slot->stream);
+    release(slot);
 }
 
 static void drop_all(struct mux *mux)
 {
-    for (size_t i = 0; i < MUX_MAX_STREAMS; i++)
+    for (size_t i = 0; i < STREAM_MAX_COUNT; i++)
         if (mux->streams[i].is_open)
             drop(mux, &mux->streams[i]);
     mux->is_greeted = false;
@@ -88,13 +85,13 @@ static void lose(struct mux *mux)
 }
 
 /* A free slot, taking back that of a stream that only waits for the host's EOF when there is none. */
-static struct stream *take_slot(struct mux *mux)
+static struct mux_stream *take_slot(struct mux *mux)
 {
-    struct stream *finished = NULL;
-    for (size_t i = 0; i < MUX_MAX_STREAMS; i++) {
+    struct mux_stream *finished = NULL;
+    for (size_t i = 0; i < STREAM_MAX_COUNT; i++) {
         if (!mux->streams[i].is_open)
             return &mux->streams[i];
-        if (mux->streams[i].is_finished && mux->streams[i].eof_sent)
+        if (mux->streams[i].stream.is_finished && mux->streams[i].eof_sent)
             finished = &mux->streams[i];
     }
     if (finished != NULL) {
@@ -106,34 +103,31 @@ static struct stream *take_slot(struct mux *mux)
 
 static void open_stream(struct mux *mux, uint32_t id, uint32_t port)
 {
-    struct stream *stream = take_slot(mux);
-    if (stream == NULL) {
+    struct mux_stream *slot = take_slot(mux);
+    if (slot == NULL) {
         send_reset(mux, id, "too many streams");
         return;
     }
-    *stream = (struct stream){.id = id, .port = port, .is_open = true, .credit = MUX_WINDOW, .allowance = MUX_WINDOW};
-    if (!buffer_init(&stream->in, MUX_WINDOW) || !buffer_init(&stream->out, STREAM_OUT_BYTES)) {
-        send_reset(mux, id, "out of memory");
-        release(stream);
-        return;
-    }
-    const char *refusal = mux->handler->opened(mux->context, stream, port);
+    *slot = (struct mux_stream){.id = id, .is_open = true, .credit = MUX_WINDOW, .allowance = MUX_WINDOW};
+    const char *refusal = stream_init(&slot->stream, port) ? mux->handler->opened(mux->context, &slot->stream, port)
+                                                           : "out of memory";
     if (refusal != NULL) {
         send_reset(mux, id, refusal);
-        release(stream);
+        release(slot);
     }
 }
 
-static void take_data(struct mux *mux, struct stream *stream, const uint8_t *bytes, size_t length)
+static void take_data(struct mux *mux, struct mux_stream *slot, const uint8_t *bytes, size_t length)
 {
-    if (length > stream->allowance || stream->in_eof) {
-        send_reset(mux, stream->id, stream->in_eof ? "DATA after EOF" : "window exceeded");
-        drop(mux, stream);
+    struct stream *stream = &slot->stream;
+    if (length > slot->allowance || stream->in_eof) {
+        send_reset(mux, slot->id, stream->in_eof ? "DATA after EOF" : "window exceeded");
+        drop(mux, slot);
         return;
     }
-    stream->allowance -= (uint32_t)length;
+    slot->allowance -= (uint32_t)length;
     if (stream->is_finished)
-        stream->taken += (uint32_t)length;
+        stream->taken += length;
     else
         buffer_put(&stream->in, bytes, length);
 }
@@ -153,31 +147,31 @@ static void take_frame(struct mux *mux)
     }
     if (!mux->is_greeted)
         return;
-    struct stream *stream = find(mux, id);
+    struct mux_stream *slot = find(mux, id);
     switch (kind) {
     case OPEN:
-        if (stream != NULL || id == 0)
+        if (slot != NULL || id == 0)
             lose(mux);
         else
             open_stream(mux, id, get32(mux->payload));
         return;
     case DATA:
-        if (stream != NULL)
-            take_data(mux, stream, mux->payload, length);
+        if (slot != NULL)
+            take_data(mux, slot, mux->payload, length);
         return;
     case EOF_:
-        if (stream != NULL)
-            stream->in_eof = true;
+        if (slot != NULL)
+            slot->stream.in_eof = true;
         return;
     case WINDOW:
-        if (stream != NULL) {
+        if (slot != NULL) {
             uint32_t more = get32(mux->payload);
-            stream->credit = more > UINT32_MAX - stream->credit ? UINT32_MAX : stream->credit + more;
+            slot->credit = more > UINT32_MAX - slot->credit ? UINT32_MAX : slot->credit + more;
         }
         return;
     case RESET:
-        if (stream != NULL)
-            drop(mux, stream);
+        if (slot != NULL)
+            drop(mux, slot);
         return;
     default:
         return;
@@ -246,7 +240,7 @@ void mux_input(struct mux *mux, const uint8_t *bytes, size_t length)
     }
 }
 
-bool mux_init(struct mux *mux, const struct mux_handler *handler, void *context)
+bool mux_init(struct mux *mux, const struct stream_handler *handler, void *context)
 {
     memset(mux, 0, sizeof *mux);
     mux->handler = handler;
@@ -260,54 +254,56 @@ bool mux_can_take_input(const struct mux *mux)
 }
 
 /* One DATA, the EOF or the RESET; false when the stream has nothing to send or may not. */
-static bool pump_stream(struct mux *mux, struct stream *stream)
+static bool pump_stream(struct mux *mux, struct mux_stream *slot)
 {
+    struct stream *stream = &slot->stream;
     size_t n = buffer_used(&stream->out);
     if (stream->reset != NULL) {
-        send_reset(mux, stream->id, stream->reset);
-        release(stream);
+        send_reset(mux, slot->id, stream->reset);
+        release(slot);
         return false;
     }
-    if (n > stream->credit)
-        n = stream->credit;
+    if (n > slot->credit)
+        n = slot->credit;
     if (n > MUX_MAX_PAYLOAD)
         n = MUX_MAX_PAYLOAD;
     if (n > 0) {
-        send_frame(mux, DATA, stream->id, buffer_head(&stream->out), n);
+        send_frame(mux, DATA, slot->id, buffer_head(&stream->out), n);
         buffer_drop(&stream->out, n);
-        stream->credit -= (uint32_t)n;
+        slot->credit -= (uint32_t)n;
         return true;
     }
-    if (stream->out_eof && !stream->eof_sent && buffer_used(&stream->out) == 0) {
-        send_frame(mux, EOF_, stream->id, NULL, 0);
-        stream->eof_sent = true;
+    if (stream->out_eof && !slot->eof_sent && buffer_used(&stream->out) == 0) {
+        send_frame(mux, EOF_, slot->id, NULL, 0);
+        slot->eof_sent = true;
     }
     return false;
 }
 
 void mux_pump(struct mux *mux)
 {
-    for (size_t i = 0; i < MUX_MAX_STREAMS && buffer_used(&mux->out) < DATA_LIMIT; i++) {
-        struct stream *stream = &mux->streams[i];
+    for (size_t i = 0; i < STREAM_MAX_COUNT && buffer_used(&mux->out) < DATA_LIMIT; i++) {
+        struct mux_stream *slot = &mux->streams[i];
+        struct stream *stream = &slot->stream;
         /* Half a window at a time: one WINDOW for many reads, and the host never runs dry. */
-        if (stream->is_open && !stream->in_eof && stream->taken >= MUX_WINDOW / 2) {
+        if (slot->is_open && !stream->in_eof && stream->taken >= MUX_WINDOW / 2) {
             uint8_t more[4];
-            put32(more, stream->taken);
-            send_frame(mux, WINDOW, stream->id, more, sizeof more);
-            stream->allowance += stream->taken;
+            put32(more, (uint32_t)stream->taken);
+            send_frame(mux, WINDOW, slot->id, more, sizeof more);
+            slot->allowance += (uint32_t)stream->taken;
             stream->taken = 0;
         }
     }
     bool moved = true;
     while (moved) {
         moved = false;
-        for (size_t i = 0; i < MUX_MAX_STREAMS && buffer_used(&mux->out) < DATA_LIMIT; i++) {
-            struct stream *stream = &mux->streams[mux->next++ % MUX_MAX_STREAMS];
-            if (!stream->is_open)
+        for (size_t i = 0; i < STREAM_MAX_COUNT && buffer_used(&mux->out) < DATA_LIMIT; i++) {
+            struct mux_stream *slot = &mux->streams[mux->next++ % STREAM_MAX_COUNT];
+            if (!slot->is_open)
                 continue;
-            moved |= pump_stream(mux, stream);
-            if (stream->eof_sent && stream->in_eof && stream->is_finished)
-                release(stream);
+            moved |= pump_stream(mux, slot);
+            if (slot->eof_sent && slot->stream.in_eof && slot->stream.is_finished)
+                release(slot);
         }
     }
 }
@@ -322,34 +318,8 @@ bool mux_is_busy(const struct mux *mux)
 {
     if (buffer_used(&mux->out) > 0)
         return true;
-    for (size_t i = 0; i < MUX_MAX_STREAMS; i++)
-        if (mux->streams[i].is_open && mux->streams[i].is_finished)
+    for (size_t i = 0; i < STREAM_MAX_COUNT; i++)
+        if (mux->streams[i].is_open && mux->streams[i].stream.is_finished)
             return true;
     return false;
-}
-
-void stream_take(struct stream *stream, size_t length)
-{
-    buffer_drop(&stream->in, length);
-    stream->taken += (uint32_t)length;
-}
-
-void stream_end(struct stream *stream)
-{
-    stream->out_eof = true;
-}
-
-void stream_reset(struct stream *stream, const char *text)
-{
-    stream_finish(stream);
-    stream->reset = text;
-}
-
-void stream_finish(struct stream *stream)
-{
-    stream->taken += (uint32_t)buffer_used(&stream->in);
-    buffer_clear(&stream->in);
-    stream->owner = NULL;
-    stream->is_finished = true;
-    stream->out_eof = true;
 }

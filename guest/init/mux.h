@@ -9,42 +9,26 @@
  */
 #pragma once
 
-#include "buffer.h"
+#include "stream.h"
 
-#define MUX_MAX_STREAMS 64
-#define MUX_MAX_PAYLOAD 16384
-#define MUX_WINDOW 65536
+#define MUX_MAX_PAYLOAD STREAM_PIECE_BYTES
+#define MUX_WINDOW STREAM_IN_BYTES
 /* mux_input takes at most this much at once */
 #define MUX_MAX_INPUT 16384
 
-struct stream {
+struct mux_stream {
+    struct stream stream;
     uint32_t id;
-    uint32_t port;
     bool is_open;
-    struct buffer in;    /* from the host, unread */
-    struct buffer out;   /* to the host, not yet in a frame */
     uint32_t credit;     /* bytes we may still send */
     uint32_t allowance;  /* bytes the host may still send */
-    uint32_t taken;      /* read since the last WINDOW */
-    bool in_eof;         /* the host sent EOF */
-    bool out_eof;        /* we are done; EOF goes out behind the last byte */
     bool eof_sent;
-    bool is_finished;    /* by its owner, who has forgotten it */
-    const char *reset;   /* finished by a RESET with this text, not sent yet */
-    void *owner;
-};
-
-struct mux_handler {
-    /* NULL to accept, else why not */
-    const char *(*opened)(void *context, struct stream *stream, uint32_t port);
-    /* The host ended it; the stream is gone when this returns. Not called for finished streams. */
-    void (*dropped)(void *context, struct stream *stream);
 };
 
 struct mux {
-    const struct mux_handler *handler;
+    const struct stream_handler *handler;
     void *context;
-    struct stream streams[MUX_MAX_STREAMS];
+    struct mux_stream streams[STREAM_MAX_COUNT];
     struct buffer out;
     bool is_greeted;
     unsigned greetings;  /* HELLOs so far */
@@ -57,7 +41,7 @@ struct mux {
     size_t next;         /* whose turn it is to send */
 };
 
-bool mux_init(struct mux *mux, const struct mux_handler *handler, void *context);
+bool mux_init(struct mux *mux, const struct stream_handler *handler, void *context);
 /* False while answers could not be put into `out`: send first. */
 bool mux_can_take_input(const struct mux *mux);
 void mux_input(struct mux *mux, const uint8_t *bytes, size_t length);
@@ -67,12 +51,3 @@ void mux_pump(struct mux *mux);
 void mux_hang_up(struct mux *mux);
 /* True when a stream holds something the host has not taken, or has not been closed by the host. */
 bool mux_is_busy(const struct mux *mux);
-
-/* The owner read `length` bytes of `in`. */
-void stream_take(struct stream *stream, size_t length);
-/* No more from us; what the host sends is still taken. */
-void stream_end(struct stream *stream);
-/* Ends it at once; `text` is constant, at most 32 bytes of it are sent. The owner must forget the stream. */
-void stream_reset(struct stream *stream, const char *text);
-/* No more from us; what `in` holds and will hold is thrown away. The owner must forget the stream. */
-void stream_finish(struct stream *stream);

@@ -8,12 +8,12 @@
  */
 #pragma once
 
-#include "mux.h"
+#include "stream.h"
 
 #include <poll.h>
 #include <stdint.h>
 
-#define PROXY_MAX_CONNECTIONS MUX_MAX_STREAMS
+#define PROXY_MAX_CONNECTIONS STREAM_MAX_COUNT
 
 struct connection {
     struct stream *stream; /* NULL = free */
@@ -28,7 +28,7 @@ struct proxy {
 };
 
 void proxy_init(struct proxy *proxy, uint16_t target);
-/* As mux_handler's, for streams of this port. */
+/* As stream_handler's, for streams of this port. */
 const char *proxy_opened(struct proxy *proxy, struct stream *stream);
 void proxy_dropped(struct stream *stream);
 /* Moves all bytes that can be moved. */

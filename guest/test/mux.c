@@ -27,14 +27,14 @@ static void dropped(void *context, struct stream *stream)
     dropped_count++;
 }
 
-static const struct mux_handler handler = {opened, dropped};
+static const struct stream_handler handler = {opened, dropped};
 
 static void start(void)
 {
     buffer_free(&mux.out);
-    for (size_t i = 0; i < MUX_MAX_STREAMS; i++) {
-        buffer_free(&mux.streams[i].in);
-        buffer_free(&mux.streams[i].out);
+    for (size_t i = 0; i < STREAM_MAX_COUNT; i++) {
+        buffer_free(&mux.streams[i].stream.in);
+        buffer_free(&mux.streams[i].stream.out);
     }
     CHECK(mux_init(&mux, &handler, NULL));
     opened_count = dropped_count = 0;
@@ -175,17 +175,17 @@ static void refuses_too_many(void)
 {
     start();
     hello();
-    for (uint32_t id = 1; id <= MUX_MAX_STREAMS; id++)
+    for (uint32_t id = 1; id <= STREAM_MAX_COUNT; id++)
         open_one(id);
-    CHECK(opened_count == MUX_MAX_STREAMS);
+    CHECK(opened_count == STREAM_MAX_COUNT);
     open_one(1000);
-    CHECK(opened_count == MUX_MAX_STREAMS && buffer_head(&mux.out)[0] == 7);
+    CHECK(opened_count == STREAM_MAX_COUNT && buffer_head(&mux.out)[0] == 7);
     /* a finished one makes room, though the host has not closed it */
     buffer_clear(&mux.out);
-    stream_finish(&mux.streams[5]);
+    stream_finish(&mux.streams[5].stream);
     mux_pump(&mux);
     open_one(1001);
-    CHECK(opened_count == MUX_MAX_STREAMS + 1);
+    CHECK(opened_count == STREAM_MAX_COUNT + 1);
 }
 
 static void recovers_from_nonsense(void)

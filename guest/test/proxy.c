@@ -1,6 +1,7 @@
 #include "proxy.h"
 
 #include "check.h"
+#include "mux.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -28,7 +29,7 @@ static void dropped(void *context, struct stream *stream)
     proxy_dropped(stream);
 }
 
-static const struct mux_handler handler = {opened, dropped};
+static const struct stream_handler handler = {opened, dropped};
 
 static void frame(int kind, uint8_t id, const void *payload, size_t length)
 {
@@ -154,7 +155,7 @@ static void keeps_to_the_windows(void)
         turn(1);
         buffer_clear(&mux.out);
     }
-    CHECK(mux.streams[0].allowance == 0 && buffer_used(&mux.streams[0].in) > 0);
+    CHECK(mux.streams[0].allowance == 0 && buffer_used(&mux.streams[0].stream.in) > 0);
     size_t got = 0;
     while (got < sent) {
         ssize_t n = recv(server, big, sizeof big, MSG_DONTWAIT);
@@ -176,7 +177,7 @@ static void keeps_to_the_windows(void)
             buffer_drop(&mux.out, 8 + n);
         }
     }
-    CHECK(out == MUX_WINDOW && buffer_room(&mux.streams[0].out) == 0);
+    CHECK(out == MUX_WINDOW && buffer_room(&mux.streams[0].stream.out) == 0);
 
     /* a host that goes takes the connection along */
     frame(7, 1, NULL, 0);

@@ -4,6 +4,13 @@
  */
 export interface GuestConfig {
   readonly version: 1;
+  /** How the host reaches the agent; left out, by a virtio-serial port */
+  readonly agent?: "vsock";
+  /**
+   * The block device that takes the status lines where there is no virtio-serial port for them, `/dev/…`. Always the
+   * machine's last disk, so that the volumes keep their letters.
+   */
+  readonly status?: string;
   readonly hostname: string;
   readonly root: GuestRoot;
   readonly mounts: readonly GuestMount[];
@@ -26,6 +33,7 @@ export interface GuestRoot {
 }
 
 export interface GuestMount {
+  /** As the root's; of `virtiofs` the tag, for which no device is waited */
   readonly device: string;
   readonly path: string;
   readonly fsType: string;

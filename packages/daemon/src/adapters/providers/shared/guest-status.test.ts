@@ -1,9 +1,15 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { clearGuestStatus, parseGuestStatus, readGuestStatus } from "./guest-status.ts";
+import {
+  clearGuestStatus,
+  clearStatusDisk,
+  parseGuestStatus,
+  readGuestStatus,
+  STATUS_DISK_BYTES,
+} from "./guest-status.ts";
 
 const nothing = { isReady: false, exitCode: undefined, error: undefined };
 
@@ -53,6 +59,33 @@ test("a file is read, cleared, and may be missing", async () => {
     await writeFile(join(directory, "status.log"), '{"event":"ready"}\n{"event":"ex');
     expect(await readGuestStatus(directory)).toEqual({ ...nothing, isReady: true });
     await clearGuestStatus(directory);
+    expect(await readGuestStatus(directory)).toEqual(nothing);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test("a disk: lines, then zeros; what a guest hides behind zeros or instead of lines is passed over", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "guest-status-"));
+  const write = async (text: string | Buffer, at: number): Promise<void> => {
+    await using disk = await open(join(directory, "status.log"), "r+");
+    await disk.write(Buffer.from(text as string), 0, undefined, at);
+  };
+  try {
+    await clearStatusDisk(directory);
+    expect(await readFile(join(directory, "status.log"))).toEqual(Buffer.alloc(STATUS_DISK_BYTES));
+    expect(await readGuestStatus(directory)).toEqual(nothing);
+    await write('{"event":"ready"}\n', 0);
+    await write('{"event":"exit","code":1}\n', 4096);
+    expect(await readGuestStatus(directory)).toEqual({ ...nothing, isReady: true });
+    await write(Buffer.alloc(STATUS_DISK_BYTES, "x"), 0);
+    expect(await readGuestStatus(directory)).toEqual(nothing);
+    const exit = '{"event":"exit","code":3}\n';
+    await write(`\n${exit}`, STATUS_DISK_BYTES - exit.length - 1);
+    expect(await readGuestStatus(directory)).toEqual({ ...nothing, exitCode: 3 });
+    await write(Buffer.from([0xff, 0xfe, 0xc0, 0x80, 10]), 0);
+    expect(await readGuestStatus(directory)).toEqual({ ...nothing, exitCode: 3 });
+    await clearStatusDisk(directory);
     expect(await readGuestStatus(directory)).toEqual(nothing);
   } finally {
     await rm(directory, { recursive: true });
