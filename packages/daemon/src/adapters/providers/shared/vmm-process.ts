@@ -39,6 +39,8 @@ export interface VmmIdentity {
 export interface VmmCommand {
   readonly binary: string;
   readonly args: readonly string[];
+  /** What the process has as its own name, for a VMM that takes a marker nowhere else; absent = `binary` */
+  readonly argv0?: string;
   /** Working directory, and where the record and the log go */
   readonly directory: string;
   /** Open descriptors that the VMM finds as 3, 4, … */
@@ -157,6 +159,7 @@ const startChild = (command: VmmCommand): ChildProcess => {
     const child = spawn(command.binary, command.args, {
       cwd: command.directory,
       env: { LC_ALL: "C", PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+      ...(command.argv0 !== undefined && { argv0: command.argv0 }),
       detached: true,
       stdio: ["ignore", log, log, ...command.descriptors],
     });
