@@ -12,7 +12,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { realpath, rm } from "node:fs/promises";
+import { realpath, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FlintlockError } from "@flintlock/core";
 import { pause, unlessAborted } from "./deadline.ts";
@@ -45,6 +45,22 @@ export interface VmmCommand {
   readonly directory: string;
   /** Open descriptors that the VMM finds as 3, 4, … */
   readonly descriptors: readonly number[];
+  /** Where it reads and writes; left out: nothing, and the log */
+  readonly stdio?: VmmStdio;
+}
+
+export interface VmmStdio {
+  /** An open descriptor */
+  readonly stdin: number;
+  /** Names in the directory, appended to */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A VMM that a jailer has moved: to another root directory, and to another user. */
+export interface VmmJail {
+  readonly root: string;
+  readonly uid: number;
 }
 
 export interface ChildEnd {
@@ -60,8 +76,11 @@ export type VmmSearch =
 export interface VmmProcesses {
   /** Starts the VMM. The caller has made sure that `find` finds none. @throws FlintlockError `provider_failed` */
   spawn(command: VmmCommand): Promise<VmmIdentity>;
-  /** Finds the machine's VMM whoever started it; `marker` is in its command line and in no other's. */
-  find(directory: string, marker: string): Promise<VmmSearch>;
+  /**
+   * Finds the machine's VMM whoever started it; `marker` is in its command line and in no other's. With a `jail` it may
+   * be there as well.
+   */
+  find(directory: string, marker: string, jail?: VmmJail): Promise<VmmSearch>;
   isAlive(identity: VmmIdentity): Promise<boolean>;
   /** TERM, `graceMs` to end, KILL. Gone is success. @throws FlintlockError `provider_failed` – it survives KILL */
   terminate(identity: VmmIdentity, graceMs: number, signal: AbortSignal): Promise<void>;
@@ -105,12 +124,12 @@ export const createVmmProcesses = (): VmmProcesses => {
       return identity;
     },
 
-    async find(directory, marker) {
+    async find(directory, marker, jail) {
       const recorded = await readRecord(directory);
       if (recorded !== undefined) {
         return { state: (await isAlive(recorded)) ? "running" : "gone", identity: recorded };
       }
-      const found = await scan(directory, marker);
+      const found = await scan(directory, marker, jail);
       if (found === undefined) return { state: "never-started" };
       await writeRecord(directory, found);
       return { state: "running", identity: found };
@@ -153,20 +172,22 @@ interface Child {
 const keyOf = (identity: VmmIdentity): string => `${identity.bootId}/${identity.pid}/${identity.startTime}`;
 
 /** In a session of its own, with nothing of ours but the log: our end, or a Ctrl-C here, does not reach it. */
-const startChild = (command: VmmCommand): ChildProcess => {
-  const log = openSync(join(command.directory, VMM_LOG), "a", 0o600);
+const startChild = ({ binary, args, argv0, directory, descriptors, stdio }: VmmCommand): ChildProcess => {
+  const open = (name: string): number => openSync(join(directory, name), "a", 0o600);
+  const logs = (stdio === undefined ? [VMM_LOG] : [stdio.stdout, stdio.stderr]).map(open);
+  const [stdout = "ignore", stderr = stdout] = logs;
   try {
-    const child = spawn(command.binary, command.args, {
-      cwd: command.directory,
+    const child = spawn(binary, args, {
+      cwd: directory,
       env: { LC_ALL: "C", PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-      ...(command.argv0 !== undefined && { argv0: command.argv0 }),
+      ...(argv0 !== undefined && { argv0 }),
       detached: true,
-      stdio: ["ignore", log, log, ...command.descriptors],
+      stdio: [stdio?.stdin ?? "ignore", stdout, stderr, ...descriptors],
     });
     child.unref();
     return child;
   } finally {
-    closeSync(log);
+    for (const log of logs) closeSync(log);
   }
 };
 
@@ -204,19 +225,40 @@ const forgetOldest = (children: Map<string, Child>): void => {
 };
 
 /** The process of ours that runs in `directory` and carries `marker`; one VM never has two. */
-const scan = async (directory: string, marker: string): Promise<VmmIdentity | undefined> => {
+const scan = async (
+  directory: string,
+  marker: string,
+  jail: VmmJail | undefined,
+): Promise<VmmIdentity | undefined> => {
   // When the directory was removed under a VMM, the kernel still says so in these words.
   const home = await realpath(directory).catch(() => `${directory} (deleted)`);
   for (const pid of await listPids()) {
     if (!(await readCmdline(pid)).some((word) => carries(word, marker))) continue;
-    const stat = await readStat(pid);
+    const known = await readStat(pid);
+    if (known === undefined) continue;
+    const euid = await readEuid(pid);
     // A pager or editor may carry the name as well, but does not run as us in that directory.
-    if (stat === undefined || (await readEuid(pid)) !== process.geteuid?.()) continue;
-    if ((await readCwd(pid)) !== home) continue;
-    return { pid, startTime: stat.startTime, bootId: await readBootId() };
+    const isAtHome = euid === process.geteuid?.() && (await readCwd(pid)) === home;
+    if (!isAtHome && !(await isInJail(pid, jail))) continue;
+    return { pid, startTime: known.startTime, bootId: await readBootId() };
   }
   return undefined;
 };
+
+/** In another mount namespace a path says nothing; the directory itself does. A jailer on its way there is still root. */
+const isInJail = async (pid: number, jail: VmmJail | undefined): Promise<boolean> => {
+  if (jail === undefined) return false;
+  const euid = await readEuid(pid);
+  if (euid !== jail.uid && euid !== process.geteuid?.()) return false;
+  const [root, wanted] = await Promise.all([identify(`/proc/${pid}/root`), identify(jail.root)]);
+  return wanted !== undefined && root === wanted;
+};
+
+const identify = async (path: string): Promise<string | undefined> =>
+  await stat(path).then(
+    ({ dev, ino }) => `${dev}/${ino}`,
+    () => undefined, // Gone, or not ours to look at.
+  );
 
 /** `guest=<marker>`, `<marker>` or `--id=<marker>`: whole, not as a part of a longer name or path. */
 const carries = (word: string, marker: string): boolean => word.split(/[=,]/).includes(marker);

@@ -57,7 +57,8 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
   const processes = createVmmProcesses();
   const lock = createKeyedLock();
   const watched = watchLogs(driver.logs, log);
-  const find = (ref: MachineRef): Promise<VmmSearch> => processes.find(ref.directory, driver.marker(ref.uid));
+  const find = async (ref: MachineRef): Promise<VmmSearch> =>
+    processes.find(ref.directory, driver.marker(ref.uid), await driver.jail?.(ref));
 
   const exitOf = (ref: MachineRef, identity: VmmIdentity, reason?: string): ReturnType<typeof guestExit> =>
     guestExit({
@@ -72,7 +73,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
   const startOnce = async (machine: Machine, signal: AbortSignal): Promise<void> => {
     const found = await find(machine);
     if (found.state === "running") {
-      if (await driver.hasLaunched(machine)) return;
+      if (await driver.hasLaunched(machine, found.identity)) return;
       log.warn("a VMM that a daemon did not finish to start is started anew", { uid: machine.uid });
       await processes.terminate(found.identity, 0, signal);
     }
@@ -82,7 +83,8 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
   };
 
   const finishLaunch = async (machine: Machine, signal: AbortSignal): Promise<void> => {
-    const isCutOff = (await find(machine)).state === "running" && !(await driver.hasLaunched(machine));
+    const found = await find(machine);
+    const isCutOff = found.state === "running" && !(await driver.hasLaunched(machine, found.identity));
     if (isCutOff) await startOnce(machine, signal);
   };
 
@@ -126,7 +128,6 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
     async stop(ref, graceMs, signal) {
       await lock.run(ref.uid, async () => {
         const found = await find(ref);
-        if (found.state === "never-started") return;
         if (found.state === "running") {
           const guest = { isOurs: await reportsState(ref.directory), graceMs };
           const byItself = await shutDown(ref, found.identity, guest, { processes, driver, log }, signal);
