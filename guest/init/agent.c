@@ -3,14 +3,15 @@
 #include "clock.h"
 #include "control.h"
 #include "log.h"
+#include "port.h"
 #include "poweroff.h"
 #include "proxy.h"
+#include "vsock.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,30 +25,15 @@
 /* How long the host may leave a finished stream open when all its bytes are in the virtqueue. */
 #define CLOSE_WAIT_MS 500
 #define REST_GRACE_MS 2000
-/* A lost wakeup of the port costs this much at most. */
+/* A lost wakeup of a transport costs this much at most. */
 #define RETRY_MS 250
-#define GONE_MS 100
-#define GONE (-1)
-#define WRITE_MAX_BYTES 32768
 
 struct loop {
-    struct mux mux;
+    struct port port;
+    struct vsock vsock;
     struct control control;
     struct proxy proxy;
-    int port;
-    /*
-     * The port's poll() reports readable for as long as the host is away, so it is watched edge-triggered through
-     * an epoll of its own, and these say what an edge left behind.
-     */
-    int edges;
-    bool may_read, may_write;
-    /*
-     * When the port was first seen without a host; 0 = it has one, GONE = the mux knows. The kernel hears of hosts
-     * coming and going apart from their bytes, and later: HELLO of the next host may be here already. So a hang-up
-     * counts only when it lasts and nobody said HELLO meanwhile (which drops the old host's streams just as well).
-     */
-    long long gone_at;
-    unsigned greetings;
+    bool is_reachable;
     int signals;
     bool has_children;
 };
@@ -90,79 +76,33 @@ static void dropped(void *context, struct stream *stream)
         proxy_dropped(stream);
 }
 
-static const struct mux_handler handler = {opened, dropped};
+static const struct stream_handler handler = {opened, dropped};
+
+void agent_listen(struct agent_channel *channel)
+{
+    channel->control = vsock_listen(CONTROL_PORT);
+    channel->ssh = channel->control < 0 ? -1 : vsock_listen(SSH_PORT);
+    if (channel->control < 0 || channel->ssh < 0)
+        log_line("vsock: %s", strerror(errno));
+}
+
+static bool serve_vsock(struct vsock *vsock, const struct agent_channel *channel)
+{
+    return (channel->control < 0 || vsock_serve(vsock, channel->control, CONTROL_PORT)) &&
+           (channel->ssh < 0 || vsock_serve(vsock, channel->ssh, SSH_PORT));
+}
 
 static bool loop_open(struct loop *loop, const struct agent *agent)
 {
     sigset_t set;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
     handled_signals(&set);
-    loop->port = agent->port;
-    loop->may_read = loop->may_write = agent->port >= 0;
+    loop->is_reachable = agent_is_reachable(&agent->channel);
     loop->has_children = true;
     loop->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    loop->edges = epoll_create1(EPOLL_CLOEXEC);
-    if (loop->signals < 0 || loop->edges < 0)
-        return false;
-    if (agent->port >= 0 && epoll_ctl(loop->edges, EPOLL_CTL_ADD, agent->port, &event) < 0)
-        return false;
     proxy_init(&loop->proxy, SSH_TARGET);
-    return mux_init(&loop->mux, &handler, loop) &&
+    return loop->signals >= 0 && port_init(&loop->port, agent->channel.port, &handler, loop) &&
+           vsock_init(&loop->vsock, &handler, loop) && serve_vsock(&loop->vsock, &agent->channel) &&
            control_init(&loop->control, agent->process, agent->user);
-}
-
-static void take_edges(struct loop *loop)
-{
-    struct epoll_event event;
-    if (epoll_wait(loop->edges, &event, 1, 0) != 1)
-        return;
-    loop->may_read = loop->may_write = true;
-    if (!(event.events & EPOLLHUP)) {
-        loop->gone_at = 0;
-    } else if (loop->gone_at == 0) {
-        loop->gone_at = clock_ms();
-        loop->greetings = loop->mux.greetings;
-    }
-}
-
-static void check_gone(struct loop *loop, long long now)
-{
-    if (loop->gone_at <= 0 || now < loop->gone_at + GONE_MS)
-        return;
-    loop->gone_at = GONE;
-    if (loop->mux.greetings == loop->greetings)
-        mux_hang_up(&loop->mux);
-}
-
-/* True when bytes came. */
-static bool port_read(struct loop *loop)
-{
-    uint8_t bytes[MUX_MAX_INPUT];
-    if (!loop->may_read || !mux_can_take_input(&loop->mux))
-        return false;
-    ssize_t n = read(loop->port, bytes, sizeof bytes);
-    if (n > 0) {
-        mux_input(&loop->mux, bytes, (size_t)n);
-        return true;
-    }
-    loop->may_read = n < 0 && errno == EINTR;
-    return false;
-}
-
-/* True when bytes went. */
-static bool port_write(struct loop *loop)
-{
-    struct buffer *out = &loop->mux.out;
-    size_t length = buffer_used(out);
-    if (!loop->may_write || length == 0)
-        return false;
-    ssize_t n = write(loop->port, buffer_head(out), length < WRITE_MAX_BYTES ? length : WRITE_MAX_BYTES);
-    if (n > 0) {
-        buffer_drop(out, (size_t)n);
-        return true;
-    }
-    loop->may_write = n < 0 && errno == EINTR;
-    return false;
 }
 
 static void reap(struct loop *loop)
@@ -194,40 +134,49 @@ static void take_signals(struct loop *loop)
     reap(loop);
 }
 
+static void sooner(long long *next, long long moment)
+{
+    if (moment != 0 && (*next == 0 || moment < *next))
+        *next = moment;
+}
+
 static void wait_for_events(struct loop *loop, long long now, long long until)
 {
-    static struct pollfd polls[CONTROL_MAX_POLLS + PROXY_MAX_CONNECTIONS + 2];
+    static struct pollfd polls[CONTROL_MAX_POLLS + PROXY_MAX_CONNECTIONS + 3];
     size_t count = control_polls(&loop->control, polls);
     count += proxy_polls(&loop->proxy, polls + count);
     long long next = control_next(&loop->control, now);
-    if (loop->gone_at > 0 && (until == 0 || loop->gone_at + GONE_MS < until))
-        until = loop->gone_at + GONE_MS;
-    if (until != 0 && (next == 0 || until < next))
-        next = until;
+    sooner(&next, port_next(&loop->port));
+    sooner(&next, vsock_next(&loop->vsock));
+    sooner(&next, until);
     int timeout = next == 0 ? -1 : next > now ? (int)(next - now < 60000 ? next - now : 60000) : 0;
-    bool is_stuck = loop->port >= 0 && !loop->may_write && buffer_used(&loop->mux.out) > 0;
+    bool is_stuck = port_is_stuck(&loop->port) || vsock_is_stuck(&loop->vsock);
     if (is_stuck && (timeout < 0 || timeout > RETRY_MS))
         timeout = RETRY_MS;
     polls[count++] = (struct pollfd){.fd = loop->signals, .events = POLLIN};
-    polls[count++] = (struct pollfd){.fd = loop->edges, .events = POLLIN};
+    polls[count++] = (struct pollfd){.fd = loop->port.events, .events = POLLIN};
+    polls[count++] = (struct pollfd){.fd = loop->vsock.events, .events = POLLIN};
     int ready = poll(polls, count, timeout);
-    if (ready == 0 && is_stuck)
-        loop->may_read = loop->may_write = true;
+    if (ready == 0 && is_stuck) {
+        port_retry(&loop->port);
+        vsock_retry(&loop->vsock);
+    }
 }
 
 /* One round; waits, at most to `until`, when there is nothing left to move. */
 static void turn(struct loop *loop, long long until)
 {
     long long now = clock_ms();
-    check_gone(loop, now);
-    bool moved = port_read(loop);
+    bool moved = port_receive(&loop->port, now);
+    moved |= vsock_receive(&loop->vsock, now);
     control_pump(&loop->control, now);
     proxy_pump(&loop->proxy);
-    mux_pump(&loop->mux);
-    moved |= port_write(loop);
+    moved |= port_send(&loop->port);
+    moved |= vsock_send(&loop->vsock, now);
     if (!moved)
         wait_for_events(loop, now, until);
-    take_edges(loop);
+    port_take_events(&loop->port);
+    vsock_take_events(&loop->vsock);
     take_signals(loop);
 }
 
@@ -235,11 +184,14 @@ static bool is_delivered(struct loop *loop, long long since)
 {
     long long now = clock_ms();
     bool is_waited_for = loop->control.process->attach && !loop->control.is_exit_told && loop->control.main.pid > 0;
-    if (loop->port < 0 || now >= since + EXIT_DELIVERY_MS)
+    if (!loop->is_reachable || now >= since + EXIT_DELIVERY_MS)
         return true;
     if (is_waited_for)
         return now >= since + LATE_CLIENT_MS;
-    return !mux_is_busy(&loop->mux) || (buffer_used(&loop->mux.out) == 0 && now >= since + CLOSE_WAIT_MS);
+    if (!mux_is_busy(&loop->port.mux) && !vsock_is_busy(&loop->vsock))
+        return true;
+    bool has_unsent = buffer_used(&loop->port.mux.out) > 0 || vsock_has_unsent(&loop->vsock);
+    return !has_unsent && now >= since + CLOSE_WAIT_MS;
 }
 
 /* The main process is over: ends the rest, and lets the client have its last bytes and the exit. */
@@ -271,7 +223,7 @@ int agent_run(const struct agent *agent, void (*ready)(void))
         die("agent", "%s", strerror(errno));
     }
     /* Without an agent nobody can attach: better a process without a client than none. */
-    if (process != NULL && (!process->attach || agent->port < 0) &&
+    if (process != NULL && (!process->attach || !loop.is_reachable) &&
         !control_start_main(&loop.control, STDIO_CONSOLE, 0, 0))
         die("process", "cannot start: %s", strerror(errno));
     ready();

@@ -84,18 +84,32 @@ static const char *parse_boot(const struct json *json, struct config *config)
     return process != NULL ? parse_process(process, &config->process) : NULL;
 }
 
+static const char *parse_channels(const struct json *json, struct config *config)
+{
+    const char *agent = json_string(json, "agent", NULL);
+    config->status = json_string(json, "status", NULL);
+    config->agent_is_vsock = agent != NULL && strcmp(agent, "vsock") == 0;
+    if (config->status != NULL && strncmp(config->status, "/dev/", 5) != 0) {
+        config->status = NULL;
+        return wrong("status", "must be below /dev/");
+    }
+    return agent == NULL || config->agent_is_vsock ? NULL : wrong("agent", "must be \"vsock\" or left out");
+}
+
 const char *config_parse(struct config *config, char *text, size_t length)
 {
     const char *error = NULL;
+    *config = (struct config){0};
     struct json *json = json_parse(text, length, &error);
     if (json == NULL)
         return wrong("JSON", error);
+    error = parse_channels(json, config);
+    if (error != NULL)
+        return error;
     if (json_integer(json, "version", 0) != 1)
         return wrong("version", "must be 1");
-    *config = (struct config){
-        .hostname = json_string(json, "hostname", NULL),
-        .nameservers = json_strings(json_get(json, "nameservers")),
-    };
+    config->hostname = json_string(json, "hostname", NULL);
+    config->nameservers = json_strings(json_get(json, "nameservers"));
     if (config->nameservers == NULL)
         return wrong("nameservers", "must be an array of strings");
     error = parse_mount(json_get(json, "root"), &config->root, true);

@@ -34,6 +34,8 @@ struct process_config {
 };
 
 struct config {
+    bool agent_is_vsock;
+    const char *status;   /* block device for the status lines, or NULL: a virtio-serial port */
     const char *hostname; /* or NULL */
     struct mount_config root;
     struct mount_config mounts[CONFIG_MAX_MOUNTS];
@@ -47,7 +49,7 @@ struct config {
     struct process_config process;
 };
 
-/* Fills `config` with memory that is never freed. NULL, or what is wrong. */
+/* Fills `config` with memory that is never freed. NULL, or what is wrong; `status` is then set, if it could be read. */
 const char *config_load(struct config *config, char *cmdline);
 /* As config_load, from a JSON text with 0 at its end; for tests too. */
 const char *config_parse(struct config *config, char *text, size_t length);

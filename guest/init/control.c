@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include "clock.h"
+#include "poweroff.h"
 #include "session.h"
 
 #include <errno.h>
@@ -19,8 +20,9 @@
 #define MAX_ASKED 8
 /* A background child may keep the streams open: what it writes later than this is not waited for */
 #define LINGER_MS 200
-/* systemd.pc(7): SIGRTMIN+4 = poweroff.target, with glibc's SIGRTMIN; musl's is one more */
+/* systemd(1): SIGRTMIN+4 = poweroff.target, +5 = reboot.target, with glibc's SIGRTMIN; musl's is one more */
 #define SIGNAL_SYSTEMD_POWEROFF 38
+#define SIGNAL_SYSTEMD_REBOOT 39
 
 static size_t output_room(const struct stream *stream)
 {
@@ -179,10 +181,20 @@ bool control_start_main(struct control *control, enum stdio_kind stdio, unsigned
     return command_start(&control->main, &spec);
 }
 
+/*
+ * Both kinds of init are asked, and take the other's signal well. But busybox restarts on TERM, at which systemd would
+ * execute itself anew: it is recognized as sd_booted(3) says, by a directory that it makes before it hears signals.
+ */
 static void ask_init(struct control *control)
 {
-    kill(1, SIGNAL_SYSTEMD_POWEROFF);
-    kill(1, SIGUSR2); /* busybox: poweroff; systemd: writes its state to its log */
+    if (!poweroff_is_restart()) {
+        kill(1, SIGNAL_SYSTEMD_POWEROFF);
+        kill(1, SIGUSR2); /* busybox: poweroff; systemd: writes its state to its log */
+    } else if (access("/run/systemd/system", F_OK) == 0) {
+        kill(1, SIGNAL_SYSTEMD_REBOOT);
+    } else {
+        kill(1, SIGTERM);
+    }
     control->ask_again_at = control->asked < MAX_ASKED ? clock_ms() + ((long long)ASK_AGAIN_MS << control->asked) : 0;
     control->asked++;
 }

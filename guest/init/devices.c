@@ -23,7 +23,11 @@ static int open_port(const char *device)
     return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* False while no port has a name yet. */
+static bool is_wanted(const int *port)
+{
+    return port != NULL && *port < 0;
+}
+
 static void scan_ports(int *status, int *agent)
 {
     DIR *ports = opendir("/sys/class/virtio-ports");
@@ -31,9 +35,9 @@ static void scan_ports(int *status, int *agent)
         char path[320], name[64];
         snprintf(path, sizeof path, "/sys/class/virtio-ports/%s/name", port->d_name);
         file_read_line(path, name, sizeof name);
-        if (*status < 0 && strcmp(name, "dev.flintlock.status") == 0)
+        if (is_wanted(status) && strcmp(name, "dev.flintlock.status") == 0)
             *status = open_port(port->d_name);
-        else if (*agent < 0 && strcmp(name, "dev.flintlock.agent") == 0)
+        else if (is_wanted(agent) && strcmp(name, "dev.flintlock.agent") == 0)
             *agent = open_port(port->d_name);
     }
     if (ports != NULL)
@@ -56,10 +60,9 @@ void devices_open_ports(int *status, int *agent)
 {
     long long deadline = clock_ms() + PORT_WAIT_MS;
     bool may_come = has_console_device();
-    *status = *agent = -1;
     for (;;) {
         scan_ports(status, agent);
-        if (!may_come || (*status >= 0 && *agent >= 0) || clock_ms() >= deadline)
+        if (!may_come || (!is_wanted(status) && !is_wanted(agent)) || clock_ms() >= deadline)
             return;
         clock_sleep_ms(POLL_MS);
     }

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* Opens the virtio-serial ports, non-blocking; -1 = there is no such port. */
+/* Opens the virtio-serial ports, non-blocking; -1 = there is no such port. NULL: it is not wanted. */
 void devices_open_ports(int *status, int *agent);
 /*
  * Waits at most 10 s for the block device `name` (`/dev/…`, LABEL=, UUID=, PARTUUID=) and puts its path into

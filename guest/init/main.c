@@ -1,7 +1,7 @@
 /*
  * PID 1 of Flintlock's initramfs: docs/guest-protocol.md.
  *
- * In order: the kernel's file systems, modules, the channels to the host, the configuration, the root. Then either
+ * In order: the kernel's file systems, the configuration, modules, the channels to the host, the root. Then either
  * the image's init takes over, or its process is started and this stays PID 1. The agent is this same program:
  * a child that outlives the switch in the one case, the main loop in the other.
  *
@@ -36,7 +36,7 @@
 static char cmdline[4096];
 static struct config config;
 static struct user user;
-static int agent_port = -1;
+static struct agent_channel channel = {-1, -1, -1};
 
 static void open_standard_streams(void)
 {
@@ -97,7 +97,7 @@ static void load_rest_in_background(void)
 static void ready_for_process(void)
 {
     char more[64];
-    snprintf(more, sizeof more, ",\"mode\":\"process\",\"agent\":%d", agent_port >= 0);
+    snprintf(more, sizeof more, ",\"mode\":\"process\",\"agent\":%d", agent_is_reachable(&channel));
     status_event("ready", more);
     load_rest_in_background();
 }
@@ -111,24 +111,24 @@ static _Noreturn void run_process(void)
     char problem[320], more[32];
     if (!user_resolve("/etc/passwd", "/etc/group", config.process.user, &user, problem, sizeof problem))
         die("process", "%s", problem);
-    struct agent agent = {.port = agent_port, .process = &config.process, .user = &user};
+    struct agent agent = {.channel = channel, .process = &config.process, .user = &user};
     int code = agent_run(&agent, ready_for_process);
     snprintf(more, sizeof more, ",\"code\":%d", code);
-    status_event("exit", more);
+    status_last("exit", more);
     poweroff();
 }
 
 /* systemd leaves processes alone whose argv[0] starts with @: systemd.io/ROOT_STORAGE_DAEMONS */
 static void fork_agent(char **argv)
 {
-    if (agent_port < 0 || fork() != 0)
+    if (!agent_is_reachable(&channel) || fork() != 0)
         return;
     memset(argv[0], 0, strlen(argv[0]));
     argv[0][0] = '@';
     prctl(PR_SET_NAME, "flintlock-agent");
     setsid();
     file_write("/proc/self/oom_score_adj", "-1000");
-    struct agent agent = {.port = agent_port};
+    struct agent agent = {.channel = channel};
     agent_run(&agent, nothing);
     _exit(0);
 }
@@ -142,7 +142,7 @@ static _Noreturn void run_init(char **argv)
     modules_load_for_init();
     fork_agent(argv);
     snprintf(name, sizeof name, "%s", config.init);
-    snprintf(more, sizeof more, ",\"mode\":\"init\",\"agent\":%d", agent_port >= 0);
+    snprintf(more, sizeof more, ",\"mode\":\"init\",\"agent\":%d", agent_is_reachable(&channel));
     status_event("ready", more);
     load_rest_in_background();
     sigset_t none;
@@ -153,9 +153,21 @@ static _Noreturn void run_init(char **argv)
     die("boot", "%s: %s", config.init, strerror(errno));
 }
 
+/* By now the devices' drivers are there. */
+static void open_channels(void)
+{
+    int port = -1;
+    devices_open_ports(config.status == NULL ? &port : NULL, config.agent_is_vsock ? NULL : &channel.port);
+    if (config.status == NULL)
+        status_open(port);
+    else
+        status_open_disk(config.status);
+    if (config.agent_is_vsock)
+        agent_listen(&channel);
+}
+
 int main(int argc, char **argv)
 {
-    int status_port;
     (void)argc;
     if (getpid() != 1) {
         fprintf(stderr, "This is Flintlock's init for microVMs; it runs as PID 1 of one.\n");
@@ -167,12 +179,11 @@ int main(int argc, char **argv)
     open_standard_streams();
     log_open();
     agent_block_signals();
-    modules_load_devices();
-    devices_open_ports(&status_port, &agent_port);
-    status_open(status_port);
-    status_event("init", "");
     file_read("/proc/cmdline", cmdline, sizeof cmdline);
     const char *error = config_load(&config, cmdline);
+    modules_load_devices();
+    open_channels();
+    status_event("init", "");
     if (error != NULL)
         die("config", "%s", error);
     mount_all();

@@ -75,6 +75,17 @@ static void run_attach(struct control *control, struct session *session, const s
     }
 }
 
+/* A guest that was paused sleeps through it: its wall clock is as late as that was long. */
+static void run_clock(struct control *control, struct session *session, const struct json *clock)
+{
+    if (!clock_set_wall(json_integer(clock, "sec", -1), json_integer(clock, "nsec", -1))) {
+        session_refuse(control, session, errno == EINVAL ? "clock: not a time of this century" : strerror(errno), 1);
+        return;
+    }
+    frame_send_exit(session->stream, 0);
+    session_finish(control, session);
+}
+
 void session_run_request(struct control *control, struct session *session, char *text, size_t length)
 {
     const char *error = NULL;
@@ -95,6 +106,8 @@ void session_run_request(struct control *control, struct session *session, char 
         run_exec(control, session, json);
     } else if (strcmp(op, "attach") == 0) {
         run_attach(control, session, json);
+    } else if (strcmp(op, "clock") == 0) {
+        run_clock(control, session, json_get(json, "clock"));
     } else if (strcmp(op, "poweroff") == 0) {
         frame_send_exit(session->stream, 0);
         session_finish(control, session);

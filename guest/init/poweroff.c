@@ -18,21 +18,21 @@
  * A kernel that cannot power off halts instead, for ever: so ask for a restart where there is no ACPI or where the
  * VMM told the kernel how to be restarted (Firecracker: reboot=k). VMMs end on a restart too.
  */
-static bool can_power_off(void)
+bool poweroff_is_restart(void)
 {
     char cmdline[4096];
     file_read("/proc/cmdline", cmdline, sizeof cmdline);
-    return access("/sys/firmware/acpi/tables", F_OK) == 0 && strstr(cmdline, "reboot=k") == NULL;
+    return access("/sys/firmware/acpi/tables", F_OK) < 0 || strstr(cmdline, "reboot=k") != NULL;
 }
 
 _Noreturn void poweroff(void)
 {
-    bool off = can_power_off();
+    bool is_restart = poweroff_is_restart();
     kill(-1, SIGKILL);
     while (waitpid(-1, NULL, WNOHANG) > 0)
         ;
     mounts_quiesce();
-    if (off)
+    if (!is_restart)
         reboot(RB_POWER_OFF);
     reboot(RB_AUTOBOOT);
     for (;;)

@@ -1,8 +1,10 @@
 #include "status.h"
 
 #include "clock.h"
+#include "devices.h"
 #include "json.h"
 #include "log.h"
+#include "status_disk.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,16 +16,28 @@
 #define WRITE_WAIT_MS 300
 
 static int port = -1;
+static struct status_disk disk = {.fd = -1};
 
 void status_open(int fd)
 {
     port = fd;
 }
 
+void status_open_disk(const char *device)
+{
+    char path[PATH_MAX];
+    if (!devices_find_block(device, path))
+        log_line("status: %s: no such device", device);
+    else if (!status_disk_open(&disk, path))
+        log_line("status: %s: %s", device, strerror(errno));
+}
+
 /* The port is non-blocking: a blocking write would spin in the kernel until the host has read it. */
-static void send_line(const char *line, size_t length)
+static void send_line(const char *line, size_t length, bool is_last)
 {
     long long deadline = clock_ms() + WRITE_WAIT_MS;
+    if (status_disk_append(&disk, line, length, is_last))
+        return;
     while (port >= 0) {
         ssize_t n = write(port, line, length);
         if (n == (ssize_t)length)
@@ -37,14 +51,24 @@ static void send_line(const char *line, size_t length)
     log_line("status %.*s", (int)length - 1, line);
 }
 
-void status_event(const char *event, const char *more)
+static void send_event(const char *event, const char *more, bool is_last)
 {
     char line[LINE_MAX_BYTES];
     long long now = clock_ms();
     int length = snprintf(line, sizeof line, "{\"event\":\"%s\",\"t\":%lld.%02lld%s}\n", event, now / 1000,
                           now % 1000 / 10, more);
     if (length > 0 && (size_t)length < sizeof line)
-        send_line(line, (size_t)length);
+        send_line(line, (size_t)length, is_last);
+}
+
+void status_event(const char *event, const char *more)
+{
+    send_event(event, more, false);
+}
+
+void status_last(const char *event, const char *more)
+{
+    send_event(event, more, true);
 }
 
 void status_error(const char *step, const char *more, const char *message)
@@ -52,5 +76,5 @@ void status_error(const char *step, const char *more, const char *message)
     char escaped[360], members[LINE_MAX_BYTES];
     json_escape(message, escaped, sizeof escaped);
     snprintf(members, sizeof members, ",\"step\":\"%s\"%s,\"message\":\"%s\"", step, more, escaped);
-    status_event("error", members);
+    status_last("error", members);
 }

@@ -32,4 +32,13 @@ void test_config(void)
                  "args"));
     CHECK(strstr(parse(&config, "{\"version\":1,\"root\":{\"device\":\"/dev/vda\"},\"mounts\":[{\"device\":\"x\"}]}"), "path"));
     CHECK(strstr(parse(&config, "[]"), "version"));
+
+    CHECK(!config.agent_is_vsock && config.status == NULL);
+    CHECK(parse(&config, "{\"version\":1,\"agent\":\"vsock\",\"status\":\"/dev/vdc\",\"root\":{\"device\":\"/dev/vda\"},"
+                         "\"nameservers\":[],\"mounts\":[{\"device\":\"tag\",\"path\":\"/s\",\"fsType\":\"virtiofs\"}]}") == NULL);
+    CHECK(config.agent_is_vsock && strcmp(config.status, "/dev/vdc") == 0 && strcmp(config.mounts[0].device, "tag") == 0);
+    /* where the host can be told of what else is wrong */
+    CHECK(strstr(parse(&config, "{\"version\":2,\"status\":\"/dev/vdb\"}"), "version") && strcmp(config.status, "/dev/vdb") == 0);
+    CHECK(strstr(parse(&config, "{\"version\":1,\"agent\":\"serial\",\"status\":\"/dev/vdb\"}"), "agent") && config.status != NULL);
+    CHECK(strstr(parse(&config, "{\"version\":1,\"status\":\"LABEL=x\"}"), "status") && config.status == NULL);
 }

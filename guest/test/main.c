@@ -7,6 +7,8 @@ int main(void)
     test_users();
     test_mux();
     test_proxy();
+    test_vsock();
+    test_status_disk();
     puts("guest: all checks passed");
     return 0;
 }

@@ -1,6 +1,6 @@
 import type { ByteStream, ExecOutput, ExecRequest } from "@flintlock/core";
 import { expect, test } from "vitest";
-import { attach, exec, info, ping, poweroff } from "./agent.ts";
+import { attach, exec, info, ping, poweroff, setClock } from "./agent.ts";
 import {
   CONTROL,
   type ControlFrame,
@@ -139,6 +139,20 @@ test("ping, info and poweroff ask once, and close the stream", async () => {
   const refused = streamOf(encodeJson(CONTROL.exit, { code: 1 }));
   await expect(poweroff(refused.stream)).rejects.toMatchObject({ code: "provider_failed" });
   expect(refused.isClosed()).toBe(true);
+});
+
+test("the clock is sent as seconds and nanoseconds; an agent without it refuses", async () => {
+  const heard = streamOf(encodeJson(CONTROL.exit, { code: 0 }));
+  await setClock(heard.stream, 1_800_000_000_250.5);
+  const [request] = await heard.requests();
+  expect(JSON.parse(String(Buffer.from(request?.payload ?? [])))).toEqual({
+    version: 1,
+    op: "clock",
+    clock: { sec: 1_800_000_000, nsec: 250_500_000 },
+  });
+  expect(heard.isClosed()).toBe(true);
+  const unknown = streamOf(encodeJson(CONTROL.error, { msg: 'unknown op "clock"' }));
+  await expect(setClock(unknown.stream, Date.now())).rejects.toMatchObject({ code: "failed_precondition" });
 });
 
 test("the agent's refusal is a failed precondition in its own words", async () => {

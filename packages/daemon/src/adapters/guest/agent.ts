@@ -57,6 +57,17 @@ export const poweroff = async (stream: ByteStream): Promise<void> => void (await
 /** Resolves when the agent answers. Closes `stream`. */
 export const ping = async (stream: ByteStream): Promise<void> => void (await ask(stream, "ping"));
 
+/**
+ * Sets the guest's wall clock to `milliseconds` since 1970, as late as the request takes: for a guest that was paused.
+ * Closes `stream`.
+ * @throws FlintlockError `failed_precondition` – not between 2020 and 2100, or an agent that cannot
+ */
+export const setClock = async (stream: ByteStream, milliseconds: number): Promise<void> => {
+  const sec = Math.floor(milliseconds / 1000);
+  const nsec = Math.floor((milliseconds - sec * 1000) * 1_000_000);
+  await ask(stream, "clock", { clock: { sec, nsec } });
+};
+
 /** What the agent says of itself, as the guest's own words: not to be believed. Closes `stream`. */
 export const info = async (stream: ByteStream): Promise<string> => await ask(stream, "info");
 
@@ -76,9 +87,13 @@ const request = async (stream: ByteStream, body: Readonly<Record<string, unknown
   await stream.write(encodeJson(CONTROL.request, { version: 1, ...body }));
 
 /** One request, its stdout as text, exit 0. */
-const ask = async (stream: ByteStream, op: string): Promise<string> => {
+const ask = async (
+  stream: ByteStream,
+  op: string,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<string> => {
   await using owned = stream;
-  await request(owned, { op });
+  await request(owned, { op, ...details });
   let text = "";
   for await (const output of outputs(owned)) {
     if (output.kind === "exit") {
