@@ -80,7 +80,9 @@ const checkObject = (api: PublishedApi, schema: Schema, value: unknown, at: stri
       const known = properties[name];
       if (known !== undefined) return check(api, known, field, `${at}.${name}`);
       // Its code denies unknown fields where the document allows them.
-      return schema.additionalProperties === true || schema.properties === undefined ? [] : [`${at}: it knows no ${name}`];
+      return schema.additionalProperties === true || schema.properties === undefined
+        ? []
+        : [`${at}: it knows no ${name}`];
     }),
   ];
 };
