@@ -45,6 +45,10 @@ static const char *parse_interface(const struct json *json, struct interface_con
         .addresses = json_strings(json_get(json, "addresses")),
         .gateway = json_string(json, "gateway", NULL),
     };
+    long long mtu = json_integer(json, "mtu", 0);
+    if (mtu < 0 || mtu > CONFIG_MAX_MTU)
+        return wrong("interfaces[].mtu", "must be 0 to 65535");
+    interface->mtu = (unsigned)mtu;
     if (interface->mac == NULL)
         return wrong("interfaces[].mac", "missing");
     if (interface->addresses == NULL)
@@ -110,6 +114,7 @@ const char *config_parse(struct config *config, char *text, size_t length)
         return wrong("version", "must be 1");
     config->hostname = json_string(json, "hostname", NULL);
     config->nameservers = json_strings(json_get(json, "nameservers"));
+    config->is_network_by_cloud_init = json_bool(json, "isNetworkByCloudInit", true);
     if (config->nameservers == NULL)
         return wrong("nameservers", "must be an array of strings");
     error = parse_mount(json_get(json, "root"), &config->root, true);

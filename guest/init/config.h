@@ -8,6 +8,7 @@
 #define CONFIG_MAX_BYTES (1024 * 1024)
 #define CONFIG_MAX_MOUNTS 32
 #define CONFIG_MAX_INTERFACES 16
+#define CONFIG_MAX_MTU 65535
 
 struct mount_config {
     const char *device;
@@ -22,6 +23,7 @@ struct interface_config {
     const char *name;
     const char **addresses; /* CIDRs, NULL-ended; none = DHCP */
     const char *gateway;    /* or NULL */
+    unsigned mtu;           /* bytes; 0 = as the device comes */
 };
 
 struct process_config {
@@ -43,6 +45,7 @@ struct config {
     struct interface_config interfaces[CONFIG_MAX_INTERFACES];
     size_t interface_count;
     const char **nameservers;
+    bool is_network_by_cloud_init; /* where the image has it */
     bool prefers_process;
     const char *init;
     bool has_process;

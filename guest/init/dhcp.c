@@ -53,6 +53,7 @@ struct lease {
 struct client {
     const char *name;
     int index;
+    uint32_t metric;
     uint8_t mac[6];
     uint32_t xid;
     int socket;
@@ -202,7 +203,7 @@ static void apply(const struct client *client, const struct lease *lease)
     memcpy(router.bytes, &lease->router, 4);
     if (!netlink_add_address(client->index, &address, lease->seconds))
         log_line("dhcp %s: address: %s", client->name, strerror(errno));
-    if (lease->router != 0 && !netlink_add_default_route(client->index, &router))
+    if (lease->router != 0 && !netlink_add_default_route(client->index, &router, client->metric))
         log_line("dhcp %s: router: %s", client->name, strerror(errno));
 }
 
@@ -213,13 +214,13 @@ static void release_address(const struct client *client, const struct lease *lea
     netlink_delete_address(client->index, &address);
 }
 
-static void write_resolv(const struct lease *lease)
+static void write_resolv(const struct lease *lease, bool for_process)
 {
     char texts[MAX_NAMESERVERS][INET_ADDRSTRLEN];
     const char *nameservers[MAX_NAMESERVERS + 1] = {NULL};
     for (size_t i = 0; i < lease->dns_count; i++)
         nameservers[i] = inet_ntop(AF_INET, &lease->dns[i], texts[i], sizeof texts[i]);
-    net_write_resolv(nameservers, true);
+    net_write_resolv(nameservers, for_process);
 }
 
 static void pause_sec(unsigned seconds)
@@ -228,13 +229,12 @@ static void pause_sec(unsigned seconds)
         clock_sleep_ms((int)(until - clock_ms()) + 1);
 }
 
-static _Noreturn void run_client(const char *name, int index, bool writes_resolv, int told)
+static _Noreturn void run_client(struct client client, enum resolv_use resolv, int told)
 {
-    struct client client = {.name = name, .index = index};
     struct lease lease = {0};
     bool renews = false;
     if (!open_socket(&client)) {
-        log_line("dhcp %s: %s", name, strerror(errno));
+        log_line("dhcp %s: %s", client.name, strerror(errno));
         _exit(1);
     }
     for (;;) {
@@ -244,8 +244,8 @@ static _Noreturn void run_client(const char *name, int index, bool writes_resolv
         if (got) {
             if (lease.address != 0 && lease.address != next.address)
                 release_address(&client, &lease);
-            if (lease.address == 0 && writes_resolv)
-                write_resolv(&next);
+            if (lease.address == 0 && resolv != RESOLV_LEAVE)
+                write_resolv(&next, resolv == RESOLV_FOR_PROCESS);
             apply(&client, &next);
             lease = next;
         }
@@ -256,7 +256,7 @@ static _Noreturn void run_client(const char *name, int index, bool writes_resolv
     }
 }
 
-void dhcp_start(const char *name, int index, bool writes_resolv)
+void dhcp_start(const char *name, int index, uint32_t metric, enum resolv_use resolv)
 {
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0)
@@ -267,7 +267,7 @@ void dhcp_start(const char *name, int index, bool writes_resolv)
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         close(fds[0]);
-        run_client(name, index, writes_resolv, fds[1]);
+        run_client((struct client){.name = name, .index = index, .metric = metric}, resolv, fds[1]);
     }
     close(fds[1]);
     struct pollfd wait = {.fd = fds[0], .events = POLLIN};

@@ -76,6 +76,16 @@ static bool decide_for_process(void)
     return config.has_process && (config.prefers_process || !init);
 }
 
+/* It sets up the network itself, and would stumble over addresses that are there already. */
+static bool leave_network_to_cloud_init(void)
+{
+    if (access("/usr/bin/cloud-init", X_OK) < 0)
+        return false;
+    if (!config.is_network_by_cloud_init)
+        net_keep_from_cloud_init();
+    return config.is_network_by_cloud_init;
+}
+
 static void mount_volumes(void)
 {
     const char *error;
@@ -191,8 +201,8 @@ int main(int argc, char **argv)
     mounts_system(for_process, config.root.is_read_only);
     mount_volumes();
     net_write_files(&config, for_process);
-    /* cloud-init sets up the network itself, and would stumble over addresses that are there already. */
-    if (for_process || access("/usr/bin/cloud-init", X_OK) < 0)
+    net_name(&config);
+    if (for_process || !leave_network_to_cloud_init())
         net_up(&config, for_process);
     if (for_process)
         run_process();

@@ -15,6 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Of the first interface's default route: where several lead everywhere, the first of the list does. */
+#define FIRST_METRIC 100
+
 static int find_by_mac(const char *mac, char name[IF_NAMESIZE])
 {
     DIR *interfaces = opendir("/sys/class/net");
@@ -48,25 +51,53 @@ static bool add_addresses(const struct interface_config *interface, int index)
     return has_any;
 }
 
-static void set_up(const struct config *config, const struct interface_config *interface, bool writes_files)
+/* The kernel may have given the name to an interface that comes later in the list, or is not in it. */
+static void make_room(const char *name)
+{
+    char other[IF_NAMESIZE];
+    int index = (int)if_nametoindex(name);
+    if (index == 0 || index == (int)if_nametoindex("lo"))
+        return;
+    snprintf(other, sizeof other, "net%d", index);
+    if (!netlink_set_name(index, other))
+        log_line("interface %s: name %s: %s", name, other, strerror(errno));
+}
+
+void net_name(const struct config *config)
+{
+    for (size_t i = 0; i < config->interface_count; i++) {
+        const struct interface_config *interface = &config->interfaces[i];
+        char name[IF_NAMESIZE];
+        int index = find_by_mac(interface->mac, name);
+        if (index == 0) {
+            log_line("interface %s: there is none", interface->mac);
+            continue;
+        }
+        if (interface->name != NULL && strcmp(name, interface->name) != 0) {
+            make_room(interface->name);
+            if (!netlink_set_name(index, interface->name))
+                log_line("interface %s: name %s: %s", interface->mac, interface->name, strerror(errno));
+        }
+        if (interface->mtu != 0 && !netlink_set_mtu(index, interface->mtu))
+            log_line("interface %s: MTU %u: %s", interface->mac, interface->mtu, strerror(errno));
+    }
+}
+
+static void set_up(const struct config *config, const struct interface_config *interface, bool for_process)
 {
     char name[IF_NAMESIZE];
     struct address gateway;
+    uint32_t metric = FIRST_METRIC + (uint32_t)(interface - config->interfaces);
     int index = find_by_mac(interface->mac, name);
-    if (index == 0) {
-        log_line("interface %s: there is none", interface->mac);
+    if (index == 0)
         return;
-    }
-    if (interface->name != NULL && strcmp(name, interface->name) != 0) {
-        if (netlink_set_name(index, interface->name))
-            snprintf(name, sizeof name, "%s", interface->name);
-        else
-            log_line("interface %s: name %s: %s", interface->mac, interface->name, strerror(errno));
-    }
     if (!netlink_set_up(index))
         log_line("interface %s: up: %s", name, strerror(errno));
     if (interface->addresses[0] == NULL) {
-        dhcp_start(name, index, writes_files && config->nameservers[0] == NULL);
+        dhcp_start(name, index, metric,
+                   config->nameservers[0] != NULL ? RESOLV_LEAVE
+                   : for_process                  ? RESOLV_FOR_PROCESS
+                                                  : RESOLV_FOR_INIT);
         return;
     }
     add_addresses(interface, index);
@@ -74,16 +105,23 @@ static void set_up(const struct config *config, const struct interface_config *i
         return;
     if (!address_parse(interface->gateway, &gateway))
         log_line("interface %s: gateway %s is no address", name, interface->gateway);
-    else if (!netlink_add_default_route(index, &gateway))
+    else if (!netlink_add_default_route(index, &gateway, metric))
         log_line("interface %s: gateway %s: %s", name, interface->gateway, strerror(errno));
 }
 
-void net_up(const struct config *config, bool writes_files)
+void net_up(const struct config *config, bool for_process)
 {
     if (!netlink_set_up((int)if_nametoindex("lo")))
         log_line("interface lo: %s", strerror(errno));
     for (size_t i = 0; i < config->interface_count; i++)
-        set_up(config, &config->interfaces[i], writes_files);
+        set_up(config, &config->interfaces[i], for_process);
+}
+
+void net_keep_from_cloud_init(void)
+{
+    static const char path[] = "/etc/cloud/cloud.cfg.d/99-flintlock-network.cfg";
+    if (!file_write(path, "network: {config: disabled}\n"))
+        log_line("%s: %s", path, strerror(errno));
 }
 
 static void write_if_missing(const char *path, const char *text)

@@ -107,6 +107,16 @@ bool netlink_set_up(int index)
     return run(&request);
 }
 
+bool netlink_set_mtu(int index, unsigned mtu)
+{
+    struct request request;
+    uint32_t value = mtu;
+    start(&request, RTM_NEWLINK, 0, sizeof request.body.link);
+    request.body.link.ifi_index = index;
+    attach(&request, IFLA_MTU, &value, sizeof value);
+    return run(&request);
+}
+
 static void start_address(struct request *request, int type, int flags, int index, const struct address *address)
 {
     start(request, type, flags, sizeof request->body.address);
@@ -143,7 +153,7 @@ bool netlink_delete_address(int index, const struct address *address)
     return run(&request);
 }
 
-bool netlink_add_default_route(int index, const struct address *gateway)
+bool netlink_add_default_route(int index, const struct address *gateway, uint32_t metric)
 {
     struct request request;
     for (int flags = 0;; flags = RTNH_F_ONLINK) {
@@ -156,6 +166,7 @@ bool netlink_add_default_route(int index, const struct address *gateway)
         request.body.route.rtm_flags = (uint32_t)flags;
         attach(&request, RTA_GATEWAY, gateway->bytes, bytes_of(gateway));
         attach(&request, RTA_OIF, &index, sizeof index);
+        attach(&request, RTA_PRIORITY, &metric, sizeof metric);
         if (run(&request) || errno == EEXIST)
             return true;
         if (flags != 0 || (errno != ENETUNREACH && errno != EHOSTUNREACH && errno != EINVAL))

@@ -16,12 +16,13 @@ void test_config(void)
     CHECK(parse(&config, "{\"version\":1,\"hostname\":\"h\",\"root\":{\"device\":\"LABEL=r\",\"fsType\":\"ext4\","
                          "\"isReadOnly\":true},\"mounts\":[{\"device\":\"/dev/vdb\",\"path\":\"/data\",\"fsType\":\"vfat\","
                          "\"isReadOnly\":false}],\"interfaces\":[{\"mac\":\"52:54:00:00:00:01\",\"name\":\"eth0\","
-                         "\"addresses\":[\"10.0.0.2/24\"]}],\"nameservers\":[],\"boot\":{\"prefer\":\"process\","
+                         "\"addresses\":[\"10.0.0.2/24\"],\"mtu\":9000}],\"nameservers\":[],\"boot\":{\"prefer\":\"process\","
                          "\"init\":\"/sbin/init\",\"process\":{\"args\":[\"sh\"],\"env\":[\"A=1\"],\"cwd\":\"\","
                          "\"user\":\"\",\"tty\":true,\"attach\":true}}}") == NULL);
     CHECK(config.root.is_read_only && strcmp(config.root.device, "LABEL=r") == 0);
     CHECK(config.mount_count == 1 && strcmp(config.mounts[0].fs_type, "vfat") == 0);
-    CHECK(config.interface_count == 1 && config.interfaces[0].gateway == NULL);
+    CHECK(config.interface_count == 1 && config.interfaces[0].gateway == NULL && config.interfaces[0].mtu == 9000);
+    CHECK(config.is_network_by_cloud_init);
     CHECK(config.prefers_process && config.has_process && config.process.tty && strcmp(config.process.cwd, "/") == 0);
 
     CHECK(strstr(parse(&config, "{\"version\":2}"), "version"));
@@ -31,6 +32,9 @@ void test_config(void)
     CHECK(strstr(parse(&config, "{\"version\":1,\"root\":{\"device\":\"/dev/vda\"},\"boot\":{\"process\":{\"args\":[\"a\",1]}}}"),
                  "args"));
     CHECK(strstr(parse(&config, "{\"version\":1,\"root\":{\"device\":\"/dev/vda\"},\"mounts\":[{\"device\":\"x\"}]}"), "path"));
+    CHECK(strstr(parse(&config, "{\"version\":1,\"root\":{\"device\":\"/dev/vda\"},\"interfaces\":[{\"mac\":\"x\","
+                                "\"addresses\":[],\"mtu\":65536}]}"),
+                 "mtu"));
     CHECK(strstr(parse(&config, "[]"), "version"));
 
     CHECK(!config.agent_is_vsock && config.status == NULL);

@@ -11,8 +11,12 @@ const PACKAGES = [
   ...["openssh-server", "cloud-init"],
 ];
 
-/** Host keys and the machine id are each machine's own; cloud-init looks only where Flintlock puts its data. */
+/**
+ * Host keys, the machine id and resolvers are each machine's own, the build host's resolvers are of no use to any; cloud-init
+ * looks only where Flintlock puts its data.
+ */
 const CUSTOMIZE = [
+  'rm -f "$1"/etc/resolv.conf',
   'rm -f "$1"/etc/ssh/ssh_host_*',
   ': > "$1"/etc/machine-id',
   'echo "datasource_list: [ NoCloud, None ]" > "$1"/etc/cloud/cloud.cfg.d/90_flintlock.cfg',

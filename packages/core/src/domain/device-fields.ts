@@ -80,7 +80,10 @@ export const INTERFACE_FIELDS = {
     default: "derived from the uid and device_id, always the same",
     note: "Unicast; returned in lower case with colons.",
   },
-  address: { type: "message", note: "A static address; absent, the guest asks DHCP." },
+  address: {
+    type: "message",
+    note: "A static address; absent, the guest asks DHCP, and takes one of IPv6 from router advertisements.",
+  },
   "address.address": {
     type: "string",
     isRequired: "always",

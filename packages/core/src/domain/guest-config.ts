@@ -16,6 +16,8 @@ export interface GuestConfig {
   readonly mounts: readonly GuestMount[];
   readonly interfaces: readonly GuestInterface[];
   readonly nameservers: readonly string[];
+  /** Where the image has cloud-init, and boots its init, the network is left to it; absent = true */
+  readonly isNetworkByCloudInit?: boolean;
   /** `prefer` decides when the image has both; whichever is missing leaves the other */
   readonly boot: {
     readonly prefer: "init" | "process";
@@ -47,6 +49,8 @@ export interface GuestInterface {
   /** CIDRs; empty = DHCP */
   readonly addresses: readonly string[];
   readonly gateway: string | undefined;
+  /** Bytes; undefined = as the device comes */
+  readonly mtu?: number | undefined;
 }
 
 export interface GuestProcess {

@@ -89,7 +89,7 @@ export const MICROVM_FIELDS = {
   "kernel.add_network_config": {
     type: "bool",
     default: false,
-    note: "Tells cloud-init the interfaces: on its seed disk, in the place of metadata `network-config`, and on the kernel's command line.",
+    note: "Tells cloud-init the interfaces: on its seed disk, in the place of metadata `network-config`, and on the kernel's command line. On a seed disk without `network-config` a static address is told in any case.",
   },
   initrd: {
     type: "message",

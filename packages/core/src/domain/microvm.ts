@@ -178,10 +178,15 @@ export interface Mount {
   readonly source: string;
 }
 
+/** Of the host's end. */
 export interface InterfaceStatus {
   readonly hostDeviceName: string;
+  /** The kernel's number for it; a TAP that is made again gets another */
   readonly index: number;
+  /** COMPAT: in upper case, as upstream shows it. Of a MACVTAP device it is the guest's as well */
   readonly macAddress: string;
+  /** Bytes that one packet may have; absent in records of before it was kept */
+  readonly mtu?: number | undefined;
 }
 
 export interface Failure {

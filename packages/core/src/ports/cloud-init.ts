@@ -31,4 +31,6 @@ export interface Ethernet {
   /** IP */
   readonly gateway: string | undefined;
   readonly nameservers: readonly string[];
+  /** Bytes; undefined = what the guest takes by itself */
+  readonly mtu: number | undefined;
 }

@@ -65,6 +65,8 @@ export interface MachineFilesystem {
 export interface HostDevice {
   readonly name: string;
   readonly kind: "tap" | "macvtap";
+  /** Bytes, to be the guest's as well; undefined = the VMM's own choice */
+  readonly mtu?: number | undefined;
 }
 
 /** All a VMM needs, as host paths and numbers; made by `machineOf`, pure. */

@@ -98,8 +98,9 @@ const guestConfig = (vm: MicroVM, parts: MachineParts): GuestConfig => {
     mounts: guestMounts(vm.spec),
     interfaces: isUserNetwork
       ? [userInterface(vm)]
-      : vm.spec.interfaces.map((iface) => guestInterface(vm, iface)),
+      : vm.spec.interfaces.map((iface) => guestInterface(vm, iface, parts.hostDevices[iface.deviceId])),
     nameservers: isUserNetwork ? [USER_NETWORK.nameserver] : nameservers,
+    isNetworkByCloudInit: isNetworkByCloudInit(vm.spec, parts),
     boot: {
       prefer: vm.spec.boot === "init-first" ? "init" : "process",
       init: vm.spec.kernel.cmdline["init"] ?? "/sbin/init",
@@ -134,11 +135,22 @@ const userInterface = (vm: MicroVM): GuestInterface => ({
   gateway: USER_NETWORK.gateway,
 });
 
-const guestInterface = (vm: MicroVM, iface: NetworkInterface): GuestInterface => ({
+/** Told nothing, it would ask DHCP, and an address of the spec would be lost. */
+const isNetworkByCloudInit = (spec: MicroVMSpec, parts: MachineParts): boolean => {
+  const isTold = [parts.seed, parts.networkConfig, parts.metadata].some((each) => each !== undefined);
+  return isTold || spec.interfaces.every(({ address }) => address === undefined);
+};
+
+const guestInterface = (
+  vm: MicroVM,
+  iface: NetworkInterface,
+  device: HostDevice | undefined,
+): GuestInterface => ({
   mac: macOf(vm.uid, iface),
   name: iface.deviceId,
   addresses: iface.address === undefined ? [] : [iface.address.address],
   gateway: iface.address?.gateway,
+  mtu: device?.mtu,
 });
 
 /**

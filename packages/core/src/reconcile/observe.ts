@@ -9,13 +9,13 @@ import { providerOf } from "./ports.ts";
 
 export const observe = async (vm: MicroVM, ports: Ports): Promise<Observed> => {
   const directory = ports.directories.path(vm);
-  const deviceIds = linkedInterfaces(vm.spec).map(({ deviceId }) => deviceId);
+  const linked = linkedInterfaces(vm.spec);
   const hasDirectory = await ports.directories.exists(vm);
   const [machine, images, volumes, interfaces, agentSocket] = await Promise.all([
     hasDirectory ? observeMachine(vm, directory, ports) : { state: "absent" as const },
     observeImages(vm, ports),
     hasDirectory ? ports.volumes.observe(directory) : new Set<string>(),
-    deviceIds.length === 0 ? new Set<string>() : ports.network.observe(vm.uid, deviceIds),
+    linked.length === 0 ? new Set<string>() : ports.network.observe(vm.uid, linked),
     observeAgentSocket(vm, directory, ports),
   ]);
   return { machine, images, volumes, interfaces, agentSocket, hasDirectory };

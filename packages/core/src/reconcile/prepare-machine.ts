@@ -8,7 +8,7 @@ import type { Machine, MachineDisk } from "../ports/provider.ts";
 import type { Disk } from "../ports/volume-store.ts";
 import { machineOf } from "./machine.ts";
 import { type Ports, providerOf } from "./ports.ts";
-import { ethernetsOf, seedFiles } from "./seed.ts";
+import { ethernetsOf, mtusOf, type SeedFacts, seedFiles } from "./seed.ts";
 
 export interface PreparedMachine {
   readonly machine: Machine;
@@ -28,26 +28,25 @@ export const prepareMachine = async (
   const disks = await disksOf(vm, ports, directory, signal);
   const networkInterfaces: Record<string, InterfaceStatus> = {};
   for (const iface of linkedInterfaces(vm.spec)) {
-    networkInterfaces[iface.deviceId] = await ports.network.ensure(vm.uid, iface, signal);
+    networkInterfaces[iface.deviceId] = await ports.network.ensure(vm, iface, signal);
   }
   const rootImage =
     rootVolume?.source.kind === "image" ? await imageOf(vm, ports, rootVolume.source.image) : undefined;
   const isOurInitrd = files.isOurInitrd && rootVolume !== undefined;
+  const ethernets = ethernetsOf(vm.uid, vm.spec, mtusOf(networkInterfaces));
   const machine = machineOf(vm, {
     directory,
     ...files,
     isOurInitrd,
     disks,
-    seed: await seedOf(vm, ports, { directory, mountsItself: isOurInitrd }, signal),
-    metadata: metadataOf(vm, ports, isOurInitrd),
-    networkConfig: vm.spec.kernel.addNetworkConfig
-      ? ports.cloudInit.networkConfig(ethernetsOf(vm.uid, vm.spec))
-      : undefined,
+    seed: await seedOf(vm, ports, directory, { mountsItself: isOurInitrd, ethernets }, signal),
+    metadata: metadataOf(vm, ports, { mountsItself: isOurInitrd, ethernets }),
+    networkConfig: vm.spec.kernel.addNetworkConfig ? ports.cloudInit.networkConfig(ethernets) : undefined,
     hostDevices: Object.fromEntries(
-      linkedInterfaces(vm.spec).map(({ deviceId, type }) => [
-        deviceId,
-        { name: networkInterfaces[deviceId]?.hostDeviceName ?? "", kind: type },
-      ]),
+      linkedInterfaces(vm.spec).map(({ deviceId, type }) => {
+        const { hostDeviceName = "", mtu } = networkInterfaces[deviceId] ?? {};
+        return [deviceId, { name: hostDeviceName, kind: type, mtu }];
+      }),
     ),
     rootConfig: rootImage?.config,
   });
@@ -134,21 +133,22 @@ const disksOf = async (
 const metadataOf = (
   vm: MicroVM,
   ports: Ports,
-  mountsItself: boolean,
+  facts: SeedFacts,
 ): Readonly<Record<string, string>> | undefined =>
   providerOf(ports, vm).traits.capabilities.has("metadata-service")
-    ? { ...vm.spec.metadata, ...seedFiles(vm, ports.cloudInit, mountsItself) }
+    ? { ...vm.spec.metadata, ...seedFiles(vm, ports.cloudInit, facts) }
     : undefined;
 
 /** A provider with a metadata service needs no disk for it. */
 const seedOf = async (
   vm: MicroVM,
   ports: Ports,
-  { directory, mountsItself }: { readonly directory: string; readonly mountsItself: boolean },
+  directory: string,
+  facts: SeedFacts,
   signal: AbortSignal,
 ): Promise<Disk | undefined> => {
   if (providerOf(ports, vm).traits.capabilities.has("metadata-service")) return undefined;
-  const files = seedFiles(vm, ports.cloudInit, mountsItself);
+  const files = seedFiles(vm, ports.cloudInit, facts);
   return files === undefined ? undefined : ports.seeds.ensure(directory, files, signal);
 };
 

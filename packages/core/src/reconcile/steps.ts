@@ -65,7 +65,7 @@ export const createStepHandlers = (ports: Ports, deleteGraceMs: number): StepHan
   async ensureInterface(vm, { deviceId }, signal) {
     const iface = vm.spec.interfaces.find((candidate) => candidate.deviceId === deviceId);
     if (iface === undefined) throw notFound(`interface ${deviceId}`);
-    const status = await ports.network.ensure(vm.uid, iface, signal);
+    const status = await ports.network.ensure(vm, iface, signal);
     return { networkInterfaces: { ...vm.status.networkInterfaces, [deviceId]: status } };
   },
 

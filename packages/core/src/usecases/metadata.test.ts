@@ -70,6 +70,27 @@ test("add_network_config puts it on the seed and the command line, and leaves th
   expect(overridden.machine?.cmdline).toEqual({ "network-config": "mine" });
 });
 
+test("cloud-init that is told anything is told a static address too, unless the caller told it the network", async () => {
+  const address = { address: "10.0.0.2/24", gateway: undefined, nameservers: [] };
+  const interfaces = [tap("eth1", { address })];
+  const told = await create({ interfaces, metadata: { "user-data": "eA==" } });
+  expect(told.seed?.["network-config"]).toBe("network:eth1");
+  expect(told.machine?.guest).toMatchObject({ isNetworkByCloudInit: true });
+  const own = await create({ interfaces, metadata: { "network-config": "eA==" } });
+  expect(own.seed?.["network-config"]).toBe("eA==");
+  const none = await create({ interfaces });
+  expect(none.seed).toBe(undefined);
+  expect(none.machine?.guest).toMatchObject({ isNetworkByCloudInit: false });
+  const dhcp = await create({ interfaces: [tap("eth1")] });
+  expect(dhcp.machine?.guest).toMatchObject({ isNetworkByCloudInit: true });
+});
+
+test("the MTU of the host's end is the guest's", async () => {
+  const { machine } = await create({ interfaces: [tap("eth1")] });
+  expect(machine?.interfaces[0]?.hostDevice).toMatchObject({ kind: "tap", mtu: 1500 });
+  expect(machine?.guest?.interfaces[0]).toMatchObject({ name: "eth1", mtu: 1500 });
+});
+
 test("eth0 for the metadata service comes first, where the provider has one and the caller no eth0", async () => {
   const { vm, seed } = await create(
     { interfaces: [tap("eth1")], metadata: { "user-data": "eA==" } },

@@ -23,8 +23,13 @@ export const withInstanceId = (
 
 /** @throws FlintlockError `invalid_spec` – the network's configuration is asked for and has no room where it goes */
 export const checkNetworkConfig = (spec: MicroVMSpec, uid: Uid, cloudInit: CloudInit): void => {
-  if (spec.kernel.addNetworkConfig) refuseTooLong(cloudInit.networkConfig(ethernetsOf(uid, spec)));
+  if (!spec.kernel.addNetworkConfig) return;
+  const longest = Object.fromEntries(spec.interfaces.map(({ deviceId }) => [deviceId, MAX_MTU]));
+  refuseTooLong(cloudInit.networkConfig(ethernetsOf(uid, spec, longest)));
 };
+
+/** What a bridge or parent has is known when the host's end is made. */
+const MAX_MTU = 65_535;
 
 /** It goes on the kernel's command line, where there is little room. */
 const refuseTooLong = (network: string): void => {

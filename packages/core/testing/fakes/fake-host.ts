@@ -9,6 +9,7 @@ import {
   INITRD_FILE_LABEL,
   type InterfaceStatus,
   KERNEL_FILE_LABEL,
+  type LinkOwner,
   type NetworkInterface,
   type NetworkManager,
   type OciReference,
@@ -115,27 +116,21 @@ export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, Hos
   }
 
   async ensure(vm: VmKey): Promise<string>;
-  async ensure(owner: Uid, iface: NetworkInterface): Promise<InterfaceStatus>;
+  async ensure(owner: LinkOwner, iface: NetworkInterface): Promise<InterfaceStatus>;
   async ensure(directory: string, volumeId: string, base: BaseDisk, want: Omit<Disk, "path">): Promise<Disk>;
   async ensure(
-    what: VmKey | string,
+    what: VmKey | LinkOwner | string,
     part?: string | NetworkInterface,
     _base?: BaseDisk,
     want?: Omit<Disk, "path">,
   ): Promise<string | InterfaceStatus | Disk> {
     if (typeof what !== "string") {
-      this.directories.add(this.path(what));
-      return this.path(what);
+      if (typeof part === "object") return this.#ensureLink(what.uid, part);
+      const path = this.path(what as VmKey);
+      this.directories.add(path);
+      return path;
     }
-    if (typeof part === "object") {
-      const owned = this.devices.get(what as Uid) ?? new Map<string, InterfaceStatus>();
-      const existing = owned.get(part.deviceId);
-      if (existing !== undefined) return existing;
-      const status = { hostDeviceName: `tap${this.devices.size}`, index: 1, macAddress: "02:00:00:00:00:01" };
-      this.devices.set(what as Uid, owned.set(part.deviceId, status));
-      return status;
-    }
-    const id = part ?? "";
+    const id = String(part);
     const disk: Disk = {
       path: `${what}/${id}`,
       format: want?.format ?? "raw",
@@ -146,10 +141,22 @@ export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, Hos
     return disk;
   }
 
+  #ensureLink(owner: Uid, { deviceId }: NetworkInterface): InterfaceStatus {
+    const owned = this.devices.get(owner) ?? new Map<string, InterfaceStatus>();
+    const status = owned.get(deviceId) ?? {
+      hostDeviceName: `tap${this.devices.size}`,
+      index: 1,
+      macAddress: "FE:00:00:00:00:01",
+      mtu: 1500,
+    };
+    this.devices.set(owner, owned.set(deviceId, status));
+    return status;
+  }
+
   async observe(directory: string): Promise<ReadonlySet<string>>;
-  async observe(owner: Uid, deviceIds: readonly string[]): Promise<ReadonlySet<string>>;
-  async observe(owner: string, deviceIds?: readonly string[]): Promise<ReadonlySet<string>> {
-    if (deviceIds === undefined) return new Set(this.disks.get(owner));
+  async observe(owner: Uid, interfaces: readonly NetworkInterface[]): Promise<ReadonlySet<string>>;
+  async observe(owner: string, interfaces?: readonly NetworkInterface[]): Promise<ReadonlySet<string>> {
+    if (interfaces === undefined) return new Set(this.disks.get(owner));
     return new Set(this.devices.get(owner as Uid)?.keys());
   }
 

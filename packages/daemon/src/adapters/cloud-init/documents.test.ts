@@ -78,14 +78,23 @@ test("network configuration finds interfaces by their MAC address", () => {
         address: "169.254.0.1/16",
         gateway: undefined,
         nameservers: [],
+        mtu: 1500,
       },
-      { deviceId: "eth1", mac: "02:00:00:00:00:01", address: undefined, gateway: undefined, nameservers: [] },
+      {
+        deviceId: "eth1",
+        mac: "02:00:00:00:00:01",
+        address: undefined,
+        gateway: undefined,
+        nameservers: [],
+        mtu: undefined,
+      },
       {
         deviceId: "eth2",
         mac: "02:00:00:00:00:02",
         address: "fd00::2/64",
         gateway: "fd00::1",
         nameservers: ["9.9.9.9"],
+        mtu: 9000,
       },
     ]),
   );
@@ -107,6 +116,7 @@ test("network configuration finds interfaces by their MAC address", () => {
       },
       eth2: {
         match: { macaddress: "02:00:00:00:00:02" },
+        mtu: 9000,
         dhcp4: false,
         dhcp6: false,
         "dhcp-identifier": "mac",

@@ -79,11 +79,15 @@ const DEFAULT_FIELDS = ["None", "None", "auto", "defaults,nofail", "0", "2"] as 
 const mountEntry = ({ device, path, isReadOnly }: SeedMount): readonly string[] =>
   isReadOnly ? [device, path, "auto", "ro,nofail", "0", "2"] : [device, path];
 
+/** COMPAT: upstream writes none; where it is what a guest takes anyway, nor do we. */
+const USUAL_MTU = 1500;
+
 /** By its MAC address, whatever the guest's kernel calls it. */
-const ethernet = ({ mac, address, gateway, nameservers }: Ethernet): object => {
+const ethernet = ({ mac, address, gateway, nameservers, mtu }: Ethernet): object => {
   const isStatic = address !== undefined;
   return {
     match: { macaddress: mac },
+    ...(mtu !== undefined && mtu !== USUAL_MTU && { mtu }),
     dhcp4: !isStatic,
     dhcp6: !isStatic,
     "dhcp-identifier": "mac",

@@ -11,7 +11,7 @@ test("a link is read from ip's JSON", () => {
     mtu: 1400,
     master: "br0",
     address: "02:00:00:00:00:01",
-    linkinfo: { info_kind: "tun" },
+    linkinfo: { info_kind: "tun", info_data: { type: "tap", persist: true } },
   };
   expect(parseLink([described])).toEqual({
     name: "fltap0",
@@ -19,8 +19,11 @@ test("a link is read from ip's JSON", () => {
     mac: "02:00:00:00:00:01",
     mtu: 1400,
     isUp: true,
+    isAllMulticast: false,
     master: "br0",
+    parent: undefined,
     kind: "tun",
+    mode: "tap",
   });
   for (const bad of [[], {}, null, [null], [{ ifname: 1 }]]) expect(() => parseLink(bad)).toThrow();
 });
@@ -36,5 +39,6 @@ test("a missing program is told from a refusal", async () => {
   await expect(missing.show("lo", never)).rejects.toMatchObject({ code: "unsupported" });
   await expect(createIpLinks(["ip"]).run(["link", "nonsense"], never)).rejects.toMatchObject({
     code: "internal",
+    hint: expect.stringContaining("nonsense"),
   });
 });

@@ -10,6 +10,8 @@ const run = promisify(execFile);
 
 const TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
+/** Of what `ip` says, in a hint */
+const MAX_WORDS = 300;
 
 export interface Link {
   readonly name: string;
@@ -17,10 +19,16 @@ export interface Link {
   readonly mac: string;
   readonly mtu: number;
   readonly isUp: boolean;
+  /** Takes every multicast, not only what this host asked for */
+  readonly isAllMulticast: boolean;
   /** The bridge it is attached to */
   readonly master: string | undefined;
+  /** The link it is made on, such as a MACVTAP's; undefined for one that stands alone, or in another namespace */
+  readonly parent: string | undefined;
   /** `bridge`, `tun`, `macvtap`, …; undefined for hardware */
   readonly kind: string | undefined;
+  /** Of kind `tun`: `tap` or `tun` */
+  readonly mode: string | undefined;
 }
 
 export interface IpLinks {
@@ -69,26 +77,31 @@ export const createIpLinks = (command: readonly [string, ...string[]]): IpLinks 
 /** The first of `ip -j -d link show`; throws when it is not that. */
 export const parseLink = (value: unknown): Link => {
   const link: unknown = Array.isArray(value) ? value[0] : undefined;
-  const { ifname, ifindex, address, mtu, flags, master, linkinfo } = (link ?? {}) as Readonly<
-    Record<string, unknown>
-  >;
+  const { ifname, ifindex, address, mtu, flags, master, linkinfo, link: parent } = fieldsOf(link);
   if (typeof ifname !== "string" || typeof ifindex !== "number" || typeof mtu !== "number") {
     throw new Error("not the description of a link");
   }
-  const kind =
-    typeof linkinfo === "object" && linkinfo !== null && "info_kind" in linkinfo
-      ? linkinfo.info_kind
-      : undefined;
+  const { info_kind: kind, info_data: data } = fieldsOf(linkinfo);
+  const hasFlag = (flag: string): boolean => Array.isArray(flags) && flags.includes(flag);
   return {
     name: ifname,
     index: ifindex,
-    mac: typeof address === "string" ? address : "",
+    mac: textOf(address) ?? "",
     mtu,
-    isUp: Array.isArray(flags) && flags.includes("UP"),
-    master: typeof master === "string" ? master : undefined,
-    kind: typeof kind === "string" ? kind : undefined,
+    isUp: hasFlag("UP"),
+    isAllMulticast: hasFlag("ALLMULTI"),
+    master: textOf(master),
+    parent: textOf(parent),
+    kind: textOf(kind),
+    mode: textOf(fieldsOf(data)["type"]),
   };
 };
+
+/** Empty for what is no object. */
+const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 const wordsOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "stderr" in cause ? String(cause.stderr) : "";
@@ -104,7 +117,14 @@ const failed = (cause: unknown, what: string): FlintlockError => {
       cause,
     });
   }
-  return new FlintlockError("internal", `the network could not be changed: ip ${what}`, { cause });
+  if (wordsOf(cause).includes("Address already in use")) {
+    return new FlintlockError("failed_precondition", `the MAC address is in use on this host: ip ${what}`, {
+      hint: "Two interfaces on one parent need two guest_mac, or none: then each gets its own.",
+      cause,
+    });
+  }
+  const hint = wordsOf(cause).trim().slice(0, MAX_WORDS);
+  return new FlintlockError("internal", `the network could not be changed: ip ${what}`, { hint, cause });
 };
 
 export const PRIVILEGE_HINT =

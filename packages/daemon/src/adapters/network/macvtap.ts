@@ -1,14 +1,15 @@
 /** MACVTAP: a guest's own MAC address on a link of the host, without a bridge (kernel: drivers/net/macvtap.c). */
-import { deriveMac, FlintlockError, type NetworkInterface, type Uid } from "@flintlock/core";
+import { FlintlockError } from "@flintlock/core";
 import type { IpLinks, Link } from "./ip-links.ts";
 
-interface Macvtap {
+export interface Macvtap {
   readonly name: string;
   /** Tells an operator whose it is */
   readonly alias: string;
-  readonly owner: Uid;
-  readonly iface: NetworkInterface;
-  readonly parent: string | undefined;
+  readonly index: number;
+  /** The guest's: others would not reach it */
+  readonly mac: string;
+  readonly parent: Link;
 }
 
 /**
@@ -17,48 +18,38 @@ interface Macvtap {
  */
 export const makeMacvtap = async (
   links: IpLinks,
-  { name, alias, owner, iface, parent }: Macvtap,
+  { name, alias, index, mac, parent }: Macvtap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { mtu } = await parentLink(links, iface, parent, signal);
-  const mac = iface.guestMac ?? deriveMac(owner, iface.deviceId);
-  const link = await links.show(name, signal);
-  if (link !== undefined && link.kind !== "macvtap") {
+  let link = await links.show(name, signal);
+  if (link !== undefined && !isMacvtap(link)) {
     throw new FlintlockError("failed_precondition", `${name} exists and is not a MACVTAP device`);
   }
-  if (link?.isUp === true && link.mac === mac && link.mtu === mtu) return;
+  if (link !== undefined && isWhole(link, mac, parent)) return;
   await requirePrivilege();
+  if (link !== undefined && link.parent !== parent.name) {
+    // The kernel does not move one to another parent.
+    await links.run(["link", "delete", "dev", name], signal);
+    link = undefined;
+  }
   if (link === undefined) {
-    const kind = ["type", "macvtap", "mode", "bridge"];
-    await links.run(["link", "add", "link", parent ?? "", "name", name, "address", mac, ...kind], signal);
+    const made = ["link", parent.name, "name", name, "index", String(index), "address", mac];
+    await links.run(["link", "add", ...made, "type", "macvtap", "mode", "bridge"], signal);
   }
   // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
   await links.run(["link", "set", "dev", name, "addrgenmode", "none"], signal);
   await links.run(["link", "set", "dev", name, "alias", alias], signal);
-  await links.run(["link", "set", "dev", name, "address", mac, "mtu", String(mtu), "up"], signal);
+  // Which multicasts the guest wants the kernel does not know, and IPv6 finds its neighbours by multicast.
+  const settings = ["address", mac, "mtu", String(parent.mtu), "allmulticast", "on"];
+  await links.run(["link", "set", "dev", name, ...settings, "up"], signal);
 };
 
-const parentLink = async (
-  links: IpLinks,
-  iface: NetworkInterface,
-  parent: string | undefined,
-  signal: AbortSignal,
-): Promise<Link> => {
-  if (parent === undefined) {
-    throw new FlintlockError(
-      "failed_precondition",
-      `interface ${iface.deviceId}: a parent network device name is required for macvtap interfaces`,
-      { hint: "Start the daemon with --parent-iface." },
-    );
-  }
-  const link = await links.show(parent, signal);
-  if (link !== undefined) return link;
-  throw new FlintlockError(
-    "failed_precondition",
-    `interface ${iface.deviceId}: the parent ${parent} does not exist`,
-    {
-      hint: "`ip link` lists the interfaces of this host.",
-    },
-  );
-};
+const isWhole = (link: Link, mac: string, parent: Link): boolean =>
+  link.isUp &&
+  link.isAllMulticast &&
+  link.mac === mac &&
+  link.mtu === parent.mtu &&
+  link.parent === parent.name;
+
+export const isMacvtap = ({ kind }: Link): boolean => kind === "macvtap";

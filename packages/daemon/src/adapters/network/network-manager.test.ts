@@ -19,7 +19,8 @@ test("what cannot be done is refused before anything is touched", async () => {
     allowedBridges: ["lo"],
     parent: undefined,
   });
-  const refusal = (change: Partial<NetworkInterface>) => manager.ensure(uid, { ...iface, ...change }, never);
+  const refusal = (change: Partial<NetworkInterface>) =>
+    manager.ensure({ uid }, { ...iface, ...change }, never);
   await expect(refusal({ type: "macvtap" })).rejects.toThrow("a parent network device name is required");
   await expect(refusal({ bridge: "docker0" })).rejects.toMatchObject({ code: "permission_denied" });
   await expect(refusal({ bridge: "lo" })).rejects.toThrow("the bridge lo is not a bridge");
@@ -28,12 +29,14 @@ test("what cannot be done is refused before anything is touched", async () => {
     message: "interface eth0: the bridge flnosuchbridge does not exist",
   });
   const none = createNetworkManager({ bridge: undefined, allowedBridges: [], parent: undefined });
-  await expect(none.ensure(uid, iface, never)).rejects.toThrow("interface eth0: the daemon has no bridge");
+  await expect(none.ensure({ uid }, iface, never)).rejects.toThrow(
+    "interface eth0: the daemon has no bridge",
+  );
 });
 
 test("what does not exist is not observed, and its removal is success", async () => {
   const manager = createNetworkManager({ bridge: undefined, allowedBridges: [], parent: undefined });
-  expect(await manager.observe(uid, ["eth0", "eth1"])).toEqual(new Set());
+  expect(await manager.observe(uid, [iface, { ...iface, deviceId: "eth1" }])).toEqual(new Set());
   await manager.remove(uid, "eth0", never);
 });
 
@@ -42,5 +45,6 @@ test("what the operator configured is what an interface may have", () => {
   expect(manager.serves({ ...iface, type: "macvtap" })).toBe(true);
   expect(manager.serves(iface)).toBe(false);
   expect(manager.serves({ ...iface, bridge: "br9" })).toBe(true);
+  expect(manager.serves({ ...iface, isForMetadata: true })).toBe(true);
   expect(() => manager.serves({ ...iface, bridge: "docker0" })).toThrow("not allowed");
 });

@@ -6,25 +6,25 @@ import { readFile } from "node:fs/promises";
 import {
   FlintlockError,
   type InterfaceStatus,
+  type LinkOwner,
+  macOf,
   type NetworkInterface,
   type NetworkManager,
 } from "@flintlock/core";
 import { createIpLinks, type IpLinks, type Link, PRIVILEGE_HINT } from "./ip-links.ts";
-import { makeMacvtap } from "./macvtap.ts";
-import { hostDeviceName, type LinkType } from "./names.ts";
+import { isMacvtap, makeMacvtap } from "./macvtap.ts";
+import { hostDeviceIndex, hostDeviceName, type LinkType } from "./names.ts";
+import { hostMac, isTap, makeTap } from "./tap.ts";
+import { bridgeFor, bridgeLink, parentLink, type Uplinks } from "./uplinks.ts";
 
 /** Bit of CAP_NET_ADMIN (linux/capability.h) */
 const CAP_NET_ADMIN = 12n;
 const NEVER = new AbortController().signal;
 const LINK_TYPES = ["tap", "macvtap"] as const satisfies readonly LinkType[];
+/** Ethernet's own, for a link that leads to nothing whose MTU it could take */
+const DEFAULT_MTU = 1500;
 
-export interface NetworkOptions {
-  /** The bridge of TAP interfaces that name none */
-  readonly bridge: string | undefined;
-  /** Other bridges that a microVM may name */
-  readonly allowedBridges: readonly string[];
-  /** The link that MACVTAP interfaces share */
-  readonly parent: string | undefined;
+export interface NetworkOptions extends Uplinks {
   /** The `ip` program, with its first arguments */
   readonly ip?: readonly [string, ...string[]];
 }
@@ -32,122 +32,72 @@ export interface NetworkOptions {
 export const createNetworkManager = (options: NetworkOptions): NetworkManager => {
   const links = createIpLinks(options.ip ?? ["ip"]);
   return {
-    serves: (iface) =>
-      iface.type === "macvtap" ? options.parent !== undefined : bridgeFor(iface, options) !== undefined,
+    serves(iface) {
+      if (isUnattached(iface)) return true;
+      return (iface.type === "macvtap" ? options.parent : bridgeFor(iface, options)) !== undefined;
+    },
     async ensure(owner, iface, signal) {
-      const name = hostDeviceName(owner, iface.deviceId, iface.type);
-      const alias = `flintlock ${owner} ${iface.deviceId}`;
-      if (iface.type === "macvtap") {
-        await makeMacvtap(
-          links,
-          { name, alias, owner, iface, parent: options.parent },
-          requirePrivilege,
-          signal,
-        );
-      } else {
-        const bridge = chooseBridge(iface, options);
-        const { mtu } = await bridgeLink(links, bridge, iface, signal);
-        await makeTap(links, { name, bridge, mtu, alias }, signal);
-      }
+      const name = hostDeviceName(owner.uid, iface.deviceId, iface.type);
+      await make(links, name, owner, iface, options, signal);
       return status(await links.show(name, signal), name);
     },
     async remove(owner, deviceId, signal) {
       for (const type of LINK_TYPES) {
         const name = hostDeviceName(owner, deviceId, type);
-        if ((await links.show(name, signal)) === undefined) continue;
+        const link = await links.show(name, signal);
+        if (link === undefined || !isOfType(link, type)) continue;
         await requirePrivilege();
         await links.run(["link", "delete", "dev", name], signal);
       }
     },
-    async observe(owner, deviceIds) {
-      const present = new Set<string>();
-      for (const deviceId of deviceIds) {
-        for (const type of LINK_TYPES) {
-          // One that is not up is half-made: `ensure` shall complete it.
-          const link = await links.show(hostDeviceName(owner, deviceId, type), NEVER);
-          if (link?.isUp === true && (type === "macvtap" || link.master !== undefined)) present.add(deviceId);
-        }
+    async observe(owner, interfaces) {
+      const whole = new Set<string>();
+      for (const iface of interfaces) {
+        const { deviceId, type } = iface;
+        const link = await links.show(hostDeviceName(owner, deviceId, type), NEVER);
+        if (link !== undefined && isOfType(link, type) && isWhole(link, iface)) whole.add(deviceId);
       }
-      return present;
+      return whole;
     },
   };
 };
 
-/** @throws FlintlockError `permission_denied` – it names one that is not allowed */
-const bridgeFor = (
-  iface: NetworkInterface,
-  { bridge, allowedBridges }: NetworkOptions,
-): string | undefined => {
-  const wanted = iface.bridge ?? bridge;
-  if (wanted === undefined || wanted === bridge || allowedBridges.includes(wanted)) return wanted;
-  throw new FlintlockError(
-    "permission_denied",
-    `interface ${iface.deviceId}: the bridge ${wanted} is not allowed`,
-    {
-      detail: { interface: iface.deviceId, bridge: wanted },
-      hint: "The daemon's configuration lists the bridges that microVMs may name.",
-    },
-  );
-};
-
-const chooseBridge = (iface: NetworkInterface, options: NetworkOptions): string => {
-  const bridge = bridgeFor(iface, options);
-  if (bridge !== undefined) return bridge;
-  throw new FlintlockError("failed_precondition", `interface ${iface.deviceId}: the daemon has no bridge`, {
-    hint: "Start the daemon with --bridge-name, or leave the interfaces out for user-mode networking.",
-  });
-};
-
-const bridgeLink = async (
+const make = async (
   links: IpLinks,
-  bridge: string,
+  name: string,
+  { uid, user }: LinkOwner,
   iface: NetworkInterface,
-  signal: AbortSignal,
-): Promise<Link> => {
-  const link = await links.show(bridge, signal);
-  if (link?.kind === "bridge") return link;
-  const problem = link === undefined ? "does not exist" : "is not a bridge";
-  throw new FlintlockError(
-    "failed_precondition",
-    `interface ${iface.deviceId}: the bridge ${bridge} ${problem}`,
-    {
-      hint: `A bridge is made with: ip link add ${bridge} type bridge && ip link set ${bridge} up`,
-    },
-  );
-};
-
-interface Tap {
-  readonly name: string;
-  readonly bridge: string;
-  readonly mtu: number;
-  /** Tells an operator whose it is */
-  readonly alias: string;
-}
-
-const makeTap = async (
-  links: IpLinks,
-  { name, bridge, mtu, alias }: Tap,
+  uplinks: Uplinks,
   signal: AbortSignal,
 ): Promise<void> => {
-  const link = await links.show(name, signal);
-  if (link !== undefined && link.kind !== "tun") {
-    throw new FlintlockError("failed_precondition", `${name} exists and is not a TAP device`);
+  const alias = `flintlock ${uid} ${iface.deviceId}`;
+  if (iface.type === "macvtap") {
+    const parent = await parentLink(links, iface, uplinks, signal);
+    const index = hostDeviceIndex(uid, iface.deviceId);
+    const macvtap = { name, alias, index, mac: macOf(uid, iface), parent };
+    return makeMacvtap(links, macvtap, requirePrivilege, signal);
   }
-  if (link?.isUp === true && link.master === bridge && link.mtu === mtu) return;
-  await requirePrivilege();
-  if (link === undefined) {
-    const user = String(process.geteuid?.() ?? 0);
-    await links.run(["tuntap", "add", "dev", name, "mode", "tap", "user", user], signal);
-  }
-  // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
-  await links.run(["link", "set", "dev", name, "addrgenmode", "none"], signal);
-  await links.run(["link", "set", "dev", name, "alias", alias], signal);
-  await links.run(["link", "set", "dev", name, "mtu", String(mtu), "master", bridge, "up"], signal);
+  const bridge = isUnattached(iface) ? undefined : await bridgeLink(links, iface, uplinks, signal);
+  const mac = hostMac(uid, iface.deviceId);
+  const tap = { name, alias, mac, mtu: bridge?.mtu ?? DEFAULT_MTU, bridge: bridge?.name, user };
+  return makeTap(links, tap, requirePrivilege, signal);
 };
 
+/** All metadata interfaces have one address: they must never meet. */
+const isUnattached = ({ type, isForMetadata }: NetworkInterface): boolean =>
+  type === "tap" && isForMetadata === true;
+
+const isOfType = (link: Link, type: LinkType): boolean => (type === "tap" ? isTap(link) : isMacvtap(link));
+
+/** Being up is the last thing that is done to it; `ensure` completes what is not. */
+const isWhole = ({ isUp, master }: Link, iface: NetworkInterface): boolean =>
+  isUp && (iface.type === "macvtap" || isUnattached(iface) === (master === undefined));
+
+/** COMPAT: upstream's status has the MAC in upper case. */
 const status = (link: Link | undefined, name: string): InterfaceStatus => {
-  if (link !== undefined) return { hostDeviceName: name, index: link.index, macAddress: link.mac };
-  throw new FlintlockError("internal", `${name} vanished while it was made`);
+  if (link === undefined) throw new FlintlockError("internal", `${name} vanished while it was made`);
+  const { index, mac, mtu } = link;
+  return { hostDeviceName: name, index, macAddress: mac.toUpperCase(), mtu };
 };
 
 /** Asked before a change, so that the refusal has a reason and a remedy. */

@@ -18,7 +18,11 @@ const machine: Machine = {
   ],
   interfaces: [
     { deviceId: "eth0", mac: "02:00:00:00:00:01", hostDevice: undefined },
-    { deviceId: "eth1", mac: "02:00:00:00:00:02", hostDevice: { name: "fltapabcdefghij", kind: "tap" } },
+    {
+      deviceId: "eth1",
+      mac: "02:00:00:00:00:02",
+      hostDevice: { name: "fltapabcdefghij", kind: "tap", mtu: 1400 },
+    },
   ],
   ports: [{ hostIp: "127.0.0.1", hostPort: 8080, guestPort: 80, protocol: "tcp" }],
   guest: undefined,
@@ -64,7 +68,7 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
     -netdev {"type":"user","id":"net0","net":"10.0.2.0/24","ipv6":false,"hostfwd":[{"str":"tcp:127.0.0.1:8080-:80"}]}
     -device {"driver":"virtio-net-device","netdev":"net0","mac":"02:00:00:00:00:01"}
     -netdev {"type":"tap","id":"net1","ifname":"fltapabcdefghij","script":"no","downscript":"no"}
-    -device {"driver":"virtio-net-device","netdev":"net1","mac":"02:00:00:00:00:02"}"
+    -device {"driver":"virtio-net-device","netdev":"net1","mac":"02:00:00:00:00:02","host_mtu":1400}"
   `);
 });
 

@@ -216,6 +216,8 @@ const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly s
       driver,
       netdev: `net${index}`,
       mac: iface.mac,
+      // The guest's driver takes it, and no more (virtio 1.2, 5.1.3: VIRTIO_NET_F_MTU).
+      ...(iface.hostDevice?.mtu !== undefined && { host_mtu: iface.hostDevice.mtu }),
       ...(driver.endsWith("-pci") && { romfile: "" }),
     };
     const descriptor = FIRST_DESCRIPTOR + macvtaps.indexOf(iface.hostDevice?.name ?? "");

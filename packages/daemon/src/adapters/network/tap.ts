@@ -1,0 +1,52 @@
+/** TAP: a VMM's end of a cable whose other end is a port of a bridge (kernel: Documentation/networking/tuntap.rst). */
+import { deriveMac, FlintlockError, type HostUser, type Uid } from "@flintlock/core";
+import type { IpLinks, Link } from "./ip-links.ts";
+
+export interface Tap {
+  readonly name: string;
+  /** Tells an operator whose it is */
+  readonly alias: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** Undefined = it is on no bridge */
+  readonly bridge: string | undefined;
+  readonly user: HostUser | undefined;
+}
+
+/**
+ * MAC of the host's end, which is not the guest's. A bridge takes over the lowest MAC of its ports: with `fe` in front
+ * it keeps its own when guests come and go, and its neighbours need not learn it anew.
+ */
+export const hostMac = (owner: Uid, deviceId: string): string => `fe${deriveMac(owner, deviceId).slice(2)}`;
+
+/** Makes the device exist, persistent, up, and a port of its bridge or of none. A whole one is left as it is. */
+export const makeTap = async (
+  links: IpLinks,
+  tap: Tap,
+  requirePrivilege: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { name, alias, mac, mtu, bridge } = tap;
+  const link = await links.show(name, signal);
+  if (link !== undefined && !isTap(link)) {
+    throw new FlintlockError("failed_precondition", `${name} exists and is not a TAP device`);
+  }
+  if (link?.isUp === true && link.master === bridge && link.mtu === mtu && link.mac === mac) return;
+  await requirePrivilege();
+  if (link === undefined) {
+    await links.run(["tuntap", "add", "dev", name, "mode", "tap", ...ownerArgs(tap.user)], signal);
+  }
+  // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
+  await links.run(["link", "set", "dev", name, "addrgenmode", "none"], signal);
+  await links.run(["link", "set", "dev", name, "alias", alias], signal);
+  const port = bridge === undefined ? ["nomaster"] : ["master", bridge];
+  await links.run(["link", "set", "dev", name, "address", mac, "mtu", String(mtu), ...port, "up"], signal);
+};
+
+/** A TUN device, which carries no Ethernet, is of the same kind. */
+export const isTap = ({ kind, mode }: Link): boolean => kind === "tun" && mode === "tap";
+
+const ownerArgs = (user: HostUser | undefined): readonly string[] =>
+  user === undefined
+    ? ["user", String(process.geteuid?.() ?? 0)]
+    : ["user", String(user.uid), "group", String(user.gid)];
