@@ -95,4 +95,4 @@ const machineFrom = (parts: Parts, { directory, kernelPath, disks, taps }: Arbit
   guest: undefined,
 });
 
-const base64 = (text: string): string => Buffer.from(text.toWellFormed(), "utf8").toString("base64");
+const base64 = (text: string): string => Buffer.from(text, "utf8").toString("base64");

@@ -24,8 +24,8 @@ export interface FirecrackerHarness extends ProviderHarness {
   readonly root: string;
   provider(options?: Partial<FirecrackerOptions>): VmmProvider;
   machine(change?: MachineChange): Promise<Machine>;
-  /** A new TAP device, without an address; it goes with the harness. */
-  tap(): Promise<string>;
+  /** A new TAP device of that user, without an address; it goes with the harness. */
+  tap(user?: number): Promise<string>;
 }
 
 /** Real machines on a real Firecracker, in a directory of their own. They have no network unless they are given one. */
@@ -47,7 +47,7 @@ export const createFirecrackerHarness = async (
       kernelsDir: join(files.kernelPath, "../../../elf"),
       agentSocketsDir: join(root, "vsock"),
       log: silentLog,
-      bootDeadlineMs: 90_000,
+      bootDeadlineMs: 240_000,
       ...own,
       ...options,
     });
@@ -99,9 +99,9 @@ export const createFirecrackerHarness = async (
       return machine;
     },
 
-    async tap() {
+    async tap(user = 0) {
       const name = `fctest${taps.length}${process.pid % 10_000}`;
-      await run("ip", ["tuntap", "add", "dev", name, "mode", "tap"]);
+      await run("ip", ["tuntap", "add", "dev", name, "mode", "tap", "user", String(user)]);
       taps.push(name);
       await run("ip", ["link", "set", "dev", name, "up"]);
       return name;

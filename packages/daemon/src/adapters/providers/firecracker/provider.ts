@@ -100,6 +100,12 @@ const firecrackerDriver = (options: FirecrackerOptions): VmmDriver => {
 
     jail: (ref) => jailOf(ref.directory),
 
+    hostUser: async (ref) => {
+      if (jailer === undefined) return undefined;
+      const id = await jailer.userId(ref);
+      return { uid: id, gid: id };
+    },
+
     launch: async (machine, processes, signal) =>
       await launch(
         machine,

@@ -3,6 +3,7 @@ import type {
   AgentSocket,
   Availability,
   ByteStream,
+  HostUser,
   Machine,
   MachineMetric,
   MachineRef,
@@ -23,6 +24,8 @@ export interface VmmDriver {
   availability(signal: AbortSignal): Promise<Availability>;
   /** What is in the command line of this VM's VMM, and of no other process */
   marker(uid: string): string;
+  /** As in the port (core: ports/provider.ts) */
+  hostUser?(ref: MachineRef): Promise<HostUser | undefined>;
   /** Where else than in its directory this VM's VMM may be */
   jail?(ref: MachineRef): Promise<VmmJail | undefined>;
   /**

@@ -26,6 +26,7 @@ import {
 } from "@flintlock/core";
 import { readTail } from "./bounded-log.ts";
 import { watchFile } from "./file-changes.ts";
+import { catchUpClock } from "./guest-clock.ts";
 import { guestExit } from "./guest-exit.ts";
 import { readGuestStatus, STATUS_LOG } from "./guest-status.ts";
 import { reportsState } from "./initrd.ts";
@@ -54,6 +55,7 @@ export interface VmmProvider extends Provider {
 
 export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions): VmmProvider => {
   const { log } = options;
+  const now = (): number => options.clock?.now() ?? Date.now();
   const processes = createVmmProcesses();
   const lock = createKeyedLock();
   const watched = watchLogs(driver.logs, log);
@@ -65,7 +67,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       directory: ref.directory,
       identity,
       end: processes.end(identity),
-      now: options.clock?.now() ?? Date.now(),
+      now: now(),
       endedWell: () => driver.endedWell(ref.directory),
       ...(reason !== undefined && { reason }),
     });
@@ -90,13 +92,17 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
 
   const turn = async (ref: MachineRef, isPaused: boolean, signal: AbortSignal): Promise<void> => {
     if ((await find(ref)).state !== "running") throw notRunning();
+    const stoodStill = !isPaused && (await driver.isPaused(ref));
     await driver.setPaused(ref, isPaused, signal);
+    if (stoodStill) await catchUpClock(ref, { driver, now, log }, signal);
   };
 
   return {
     traits: driver.traits,
     agentSocket: driver.agentSocket,
     availability: (signal) => driver.availability(signal),
+
+    hostUser: async (ref) => await driver.hostUser?.(ref),
 
     async start(machine, signal) {
       await lock.run(machine.uid, () => startOnce(machine, signal));

@@ -15,7 +15,7 @@ import type { VmmJail } from "../../shared/vmm-process.ts";
 import { drivesOf, type MachinePaths } from "../requests.ts";
 import { type CgroupVersion, cgroupArgs, cgroupsOf, removeCgroups } from "./cgroups.ts";
 import { fillJail, type JailFiles } from "./jail-files.ts";
-import { releaseUserId, reserveUserId, type UserIdRange } from "./user-ids.ts";
+import { type UserIdRange, userIdOf } from "./user-ids.ts";
 
 const RECORD = "jail.json";
 
@@ -33,6 +33,8 @@ export interface JailerOptions {
 }
 
 export interface Jailer {
+  /** As whom the VM's VMM runs, for its whole life. @throws FlintlockError `exhausted` */
+  userId(ref: MachineRef): Promise<number>;
   /** What the machine's files are called inside; pure. */
   paths(machine: Machine): MachinePaths;
   /**
@@ -56,6 +58,8 @@ interface JailRecord extends VmmJail {
 }
 
 export const createJailer = (options: JailerOptions): Jailer => ({
+  userId: (ref) => userIdOf(options.baseDir, ref, options.userIds),
+
   paths: (machine) => {
     const names = diskNames(machine);
     return {
@@ -74,7 +78,7 @@ export const createJailer = (options: JailerOptions): Jailer => ({
     await tidyJail(machine);
     const { baseDir } = options;
     const program = await programOf(binary);
-    const uid = await reserveUserId(baseDir, machine.uid, options.userIds);
+    const uid = await userIdOf(baseDir, machine, options.userIds);
     const root = join(baseDir, basename(program), machine.uid, "root");
     const cgroups = cgroupsOf(machine.uid, options.cgroupVersion);
     const record: JailRecord = { root, uid, baseDir, cgroups };
@@ -98,7 +102,7 @@ export const createJailer = (options: JailerOptions): Jailer => ({
 /** The jail that the VM's VMM is in, if any. */
 export const jailOf = async (directory: string): Promise<VmmJail | undefined> => await readRecord(directory);
 
-/** Takes jail, user id and cgroups back, whose VMM has ended. Absent is success. */
+/** Takes jail and cgroups back, whose VMM has ended. Absent is success. */
 export const tidyJail = async (ref: MachineRef): Promise<void> => {
   const record = await readRecord(ref.directory);
   if (record === undefined) return;
@@ -108,7 +112,6 @@ export const tidyJail = async (ref: MachineRef): Promise<void> => {
     await rm(jail, { recursive: true, force: true });
   }
   await removeCgroups(record.cgroups.filter((path) => basename(path) === ref.uid));
-  await releaseUserId(record.baseDir, ref.uid, record.uid);
   await rm(join(ref.directory, RECORD), { force: true });
 };
 
