@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ByteStream, MachineRef, Uid } from "@flintlock/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createConsoles, openConsoleInput } from "./console.ts";
+import { createConsoles, makeConsoleInput, openConsoleInput } from "./console.ts";
 import { CONSOLE_FILE } from "./files.ts";
 
 const NEVER = new AbortController().signal;
@@ -16,6 +16,7 @@ beforeEach(async () => {
   const directory = await mkdtemp(join(tmpdir(), "console-"));
   ref = { uid: "VM" as Uid, directory };
   await appendFile(join(directory, CONSOLE_FILE), "from before\n");
+  await makeConsoleInput(directory);
   await using input = await openConsoleInput(directory);
   await using output = await open(join(directory, CONSOLE_FILE), "a");
   const vmm = spawn("cat", { stdio: [input.fd, output.fd, "ignore"] });

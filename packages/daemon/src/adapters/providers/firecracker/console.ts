@@ -22,17 +22,19 @@ const CHUNK_BYTES = 64 * 1024;
 const POLL_MS = 200;
 const MKFIFO_TIMEOUT_MS = 10_000;
 
-/** Makes the FIFO exist and opens it for a VMM to inherit; whoever opens it closes it. */
-export const openConsoleInput = async (directory: string): Promise<FileHandle> => {
+/** Makes the FIFO exist. */
+export const makeConsoleInput = async (directory: string): Promise<void> => {
   const path = join(directory, CONSOLE_INPUT);
   const found = await lstat(path).catch(() => undefined);
-  if (found?.isFIFO() !== true) {
-    await rm(path, { force: true });
-    // Node cannot make one.
-    await run("mkfifo", ["-m", "600", "--", path], { timeout: MKFIFO_TIMEOUT_MS });
-  }
-  return await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  if (found?.isFIFO() === true) return;
+  await rm(path, { force: true });
+  // Node cannot make one.
+  await run("mkfifo", ["-m", "600", "--", path], { timeout: MKFIFO_TIMEOUT_MS });
 };
+
+/** Opens it for a VMM to inherit; whoever opens it closes it. */
+export const openConsoleInput = async (directory: string): Promise<FileHandle> =>
+  await open(join(directory, CONSOLE_INPUT), constants.O_RDWR | constants.O_NOFOLLOW);
 
 export interface Consoles {
   /** @throws FlintlockError `failed_precondition` – another client has it; `unavailable` – no VMM */

@@ -14,7 +14,7 @@ import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
 import { askVmm, type VmmRequest } from "../shared/vmm-api.ts";
 import type { VmmIdentity, VmmProcesses } from "../shared/vmm-process.ts";
 import { configFile, LOGGER, metadataFile } from "./config-file.ts";
-import { openConsoleInput } from "./console.ts";
+import { makeConsoleInput, openConsoleInput } from "./console.ts";
 import {
   API_SOCKET,
   CONFIG_FILE,
@@ -71,11 +71,12 @@ export const launch = async (
     metadataVersion: options.metadataVersion,
     architecture: process.arch,
   });
-  await clearTraces(machine);
-  const files = writeFiles(machine, requests);
+  // A process of its own makes the FIFO: meanwhile the rest is done.
+  await Promise.all([
+    makeConsoleInput(directory),
+    clearTraces(machine).then(() => writeFiles(machine, requests)),
+  ]);
   const args = vmmArgs(machine, options, hasPci);
-  // A jail is closed before the VMM starts: by then all must be in it.
-  if (jailer !== undefined) await files;
   const command =
     jailer === undefined
       ? { binary: options.binary, args }
@@ -84,12 +85,11 @@ export const launch = async (
   const identity = await spawnWithConsole(command, directory, processes);
   try {
     await writeFile(join(directory, PID_FILE), String(identity.pid), { mode: 0o600 });
-    await Promise.all([files, listens(directory, identity, processes, signal)]);
+    await listens(directory, identity, processes, signal);
     for (const request of requests) await askVmm(directory, API_SOCKET, request, signal);
     await askVmm(directory, API_SOCKET, { ...START, timeoutMs: START_TIMEOUT_MS }, signal);
     return identity;
   } catch (error) {
-    await files.catch(() => undefined); // It is the error already, or comes after it.
     if (await processes.isAlive(identity)) {
       // Abandoned, it is found by the next start, which sees that it executes nothing.
       if (!signal.aborted) await processes.terminate(identity, 0, signal);

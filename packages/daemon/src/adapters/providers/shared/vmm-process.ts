@@ -12,11 +12,21 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { realpath, rm, stat } from "node:fs/promises";
+import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { FlintlockError } from "@flintlock/core";
 import { pause, unlessAborted } from "./deadline.ts";
-import { listPids, readBootId, readCmdline, readCwd, readEuid, readStat, readStatSync } from "./proc.ts";
+import {
+  identifySync,
+  listPids,
+  readBootId,
+  readCmdline,
+  readCwdSync,
+  readEuid,
+  readStat,
+  readStatSync,
+} from "./proc.ts";
 import { readJson, writeJson } from "./vm-files.ts";
 
 const RECORD = "vmm.json";
@@ -24,6 +34,8 @@ const RECORD = "vmm.json";
 export const VMM_LOG = "vmm.log";
 /** How often a process that is not our child is looked at */
 const POLL_MS = 200;
+/** Looked at without a pause, some milliseconds */
+const PIDS_AT_ONCE = 512;
 /** Of how many VMMs the end is remembered */
 const MAX_REMEMBERED = 1024;
 /** After KILL only a process stuck in the kernel remains */
@@ -224,7 +236,10 @@ const forgetOldest = (children: Map<string, Child>): void => {
   }
 };
 
-/** The process of ours that runs in `directory` and carries `marker`; one VM never has two. */
+/**
+ * The process of ours that runs in `directory`, or in its jail, and carries `marker`; one VM never has two. Where it is
+ * is asked first: a system call for each process of the host, and none is waited for.
+ */
 const scan = async (
   directory: string,
   marker: string,
@@ -232,33 +247,23 @@ const scan = async (
 ): Promise<VmmIdentity | undefined> => {
   // When the directory was removed under a VMM, the kernel still says so in these words.
   const home = await realpath(directory).catch(() => `${directory} (deleted)`);
-  for (const pid of await listPids()) {
+  const jailRoot = jail === undefined ? undefined : identifySync(jail.root);
+  for (const [count, pid] of (await listPids()).entries()) {
+    if (count % PIDS_AT_ONCE === PIDS_AT_ONCE - 1) await setImmediate();
+    const isAtHome = readCwdSync(pid) === home;
+    // In another mount namespace a path says nothing; the directory itself does.
+    const isInJail = jailRoot !== undefined && identifySync(`/proc/${pid}/root`) === jailRoot;
+    if (!isAtHome && !isInJail) continue;
     if (!(await readCmdline(pid)).some((word) => carries(word, marker))) continue;
     const known = await readStat(pid);
-    if (known === undefined) continue;
     const euid = await readEuid(pid);
-    // A pager or editor may carry the name as well, but does not run as us in that directory.
-    const isAtHome = euid === process.geteuid?.() && (await readCwd(pid)) === home;
-    if (!isAtHome && !(await isInJail(pid, jail))) continue;
+    // A pager or editor may carry the name as well, and be there too. A jailer on its way is still our user.
+    const isOurs = euid === process.geteuid?.() || (isInJail && euid === jail?.uid);
+    if (known === undefined || !isOurs) continue;
     return { pid, startTime: known.startTime, bootId: await readBootId() };
   }
   return undefined;
 };
-
-/** In another mount namespace a path says nothing; the directory itself does. A jailer on its way there is still root. */
-const isInJail = async (pid: number, jail: VmmJail | undefined): Promise<boolean> => {
-  if (jail === undefined) return false;
-  const euid = await readEuid(pid);
-  if (euid !== jail.uid && euid !== process.geteuid?.()) return false;
-  const [root, wanted] = await Promise.all([identify(`/proc/${pid}/root`), identify(jail.root)]);
-  return wanted !== undefined && root === wanted;
-};
-
-const identify = async (path: string): Promise<string | undefined> =>
-  await stat(path).then(
-    ({ dev, ino }) => `${dev}/${ino}`,
-    () => undefined, // Gone, or not ours to look at.
-  );
 
 /** `guest=<marker>`, `<marker>` or `--id=<marker>`: whole, not as a part of a longer name or path. */
 const carries = (word: string, marker: string): boolean => word.split(/[=,]/).includes(marker);
