@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { AGENT_PORT, type ByteStream, type Machine, type MachineMetric } from "@flintlock/core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { cpio } from "../../../packages/daemon/src/adapters/providers/shared/initrd.ts";
 import { createVmmProcesses } from "../../../packages/daemon/src/adapters/providers/shared/vmm-process.ts";
 import type { VmmProvider } from "../../../packages/daemon/src/adapters/providers/shared/vmm-provider.ts";
 import { createFirecrackerHarness, type FirecrackerHarness } from "./firecracker-harness.ts";
@@ -175,6 +176,36 @@ for (const { name, path, obstacle } of await vmmBinaries("firecracker")) {
       expect((await provider.observe(machine)).state).toBe("exited");
     });
 
+    test("a guest that is not ours ends at Ctrl+Alt+Del", LIMIT, async () => {
+      const initrdPath = join(directory, "stranger.img");
+      await writeFile(initrdPath, await strangersInitrd(files));
+      const machine = await harness.machine({
+        change: (it) => ({ ...it, initrdPath, guest: undefined, cmdline: { quiet: "" } }),
+      });
+      await boot(machine);
+      await expect
+        .poll(() => readFile(join(machine.directory, "console.log"), "latin1"), { timeout: 120_000 })
+        .toContain("a stranger is up");
+      await provider.stop(machine, 60_000, NEVER);
+      expect(await provider.observe(machine)).toMatchObject({
+        state: "exited",
+        exit: { reason: "guest powered off" },
+      });
+    });
+
+    test("devices are on PCI where they are asked for and Firecracker has it", LIMIT, async () => {
+      const machine = await harness.machine();
+      const withPci = harness.provider({ pci: "on" });
+      if (/v1\.1[012]\./.test(name)) {
+        await expect(withPci.start(machine, NEVER)).rejects.toMatchObject({ code: "unsupported" });
+        return;
+      }
+      await withPci.start(machine, NEVER);
+      await withPci.awaitReady(machine, NEVER);
+      const config = await readFile(join(machine.directory, "firecracker.cfg"), "utf8");
+      expect(config).not.toContain("pci=off");
+    });
+
     const jailer = (path ?? name).replace(/firecracker-(v[^/]*)$/, "jailer-$1");
     test("a jail keeps the VMM to itself, and leaves nothing", LIMIT, async ({ skip }) => {
       const isThere = await access(jailer).then(
@@ -227,6 +258,18 @@ for (const { name, path, obstacle } of await vmmBinaries("firecracker")) {
     });
   });
 }
+
+/** A shell that knows nothing of us. */
+const strangersInitrd = async ({ kernelPath }: GuestFiles): Promise<Uint8Array> => {
+  const busybox = await readFile(join(kernelPath, "../../../root/bin/busybox"));
+  const script = "#!/bin/sh\necho a stranger is up\nwhile :; do /bin/busybox sleep 1; done\n";
+  return cpio([
+    { name: "bin", mode: 0o040755, data: new Uint8Array() },
+    { name: "bin/busybox", mode: 0o100755, data: busybox },
+    { name: "bin/sh", mode: 0o120777, data: Buffer.from("busybox") },
+    { name: "init", mode: 0o100755, data: Buffer.from(script) },
+  ]);
+};
 
 const readUntil = async (stream: ByteStream, text: string): Promise<string> => {
   let all = "";
