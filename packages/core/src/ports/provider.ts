@@ -7,6 +7,7 @@
 import type { GuestConfig } from "../domain/guest-config.ts";
 import type { GuestExit, PortPublication, ProviderName, RateLimits } from "../domain/microvm.ts";
 import type { Uid } from "../domain/units.ts";
+import type { HostUser } from "./network-manager.ts";
 import type { Disk, DiskFormat } from "./volume-store.ts";
 
 export type Capability =
@@ -197,6 +198,11 @@ export interface Provider {
   /** Asks the host, once: program, version, KVM. Quick enough for a request; never throws for what the host lacks. */
   availability(signal: AbortSignal): Promise<Availability>;
   readonly agentSocket: AgentSocket;
+  /**
+   * As whom the machine's VMM runs and opens its TAP devices, the same for its whole life; undefined, or no such method =
+   * the daemon's own user.
+   */
+  hostUser?(ref: MachineRef): Promise<HostUser | undefined>;
   /**
    * Starts the VMM, or finds it running. Resolves when the VMM executes the guest.
    * @throws FlintlockError `provider_failed` – the VMM refused; cause has its words

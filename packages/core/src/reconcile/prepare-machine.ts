@@ -6,6 +6,7 @@ import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { Digest, OciReference } from "../domain/units.ts";
 import type { Machine, MachineDisk } from "../ports/provider.ts";
 import type { Disk } from "../ports/volume-store.ts";
+import { ensureHostDevice } from "./host-device.ts";
 import { machineOf } from "./machine.ts";
 import { type Ports, providerOf } from "./ports.ts";
 import { ethernetsOf, mtusOf, type SeedFacts, seedFiles } from "./seed.ts";
@@ -28,7 +29,7 @@ export const prepareMachine = async (
   const disks = await disksOf(vm, ports, directory, signal);
   const networkInterfaces: Record<string, InterfaceStatus> = {};
   for (const iface of linkedInterfaces(vm.spec)) {
-    networkInterfaces[iface.deviceId] = await ports.network.ensure(vm, iface, signal);
+    networkInterfaces[iface.deviceId] = await ensureHostDevice(vm, iface, ports, signal);
   }
   const rootImage =
     rootVolume?.source.kind === "image" ? await imageOf(vm, ports, rootVolume.source.image) : undefined;

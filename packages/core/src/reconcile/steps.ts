@@ -9,6 +9,7 @@ import type { MicroVM, MicroVMStatus } from "../domain/microvm.ts";
 import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 import type { Machine, MachineRef, Provider } from "../ports/provider.ts";
+import { ensureHostDevice } from "./host-device.ts";
 import type { Step, StepKind } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
@@ -71,7 +72,7 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
   async ensureInterface(vm, { deviceId }, signal) {
     const iface = vm.spec.interfaces.find((candidate) => candidate.deviceId === deviceId);
     if (iface === undefined) throw notFound(`interface ${deviceId}`);
-    const status = await ports.network.ensure(vm, iface, signal);
+    const status = await ensureHostDevice(vm, iface, ports, signal);
     return { networkInterfaces: { ...vm.status.networkInterfaces, [deviceId]: status } };
   },
 

@@ -30,6 +30,7 @@ export interface Config {
   readonly defaultProvider: ProviderWish;
   readonly qemuBinary: string;
   readonly accelerator: "auto" | "kvm" | "tcg";
+  readonly firecracker: FirecrackerConfig;
   readonly bridgeName: string | undefined;
   /** The link that MACVTAP interfaces share */
   readonly parentInterface: string | undefined;
@@ -59,6 +60,24 @@ export interface Config {
   readonly configFile: string | undefined;
   /** What the operator should know: for the log and `config check` */
   readonly notices: readonly Notice[];
+}
+
+export interface FirecrackerConfig {
+  readonly binary: string;
+  readonly pci: "auto" | "on" | "off";
+  readonly metadataVersion: "V1" | "V2";
+  readonly metadataLimitBytes: number;
+  /** Undefined: no jail */
+  readonly jail: JailConfig | undefined;
+}
+
+export interface JailConfig {
+  /** The jailer's program */
+  readonly binary: string;
+  readonly baseDir: string;
+  readonly userIds: { readonly first: number; readonly count: number };
+  readonly cgroupVersion: "1" | "2" | "none";
+  readonly networkNamespace: string | undefined;
 }
 
 export interface TlsConfig {

@@ -128,3 +128,29 @@ test("a secret on the command line, and one in a file that all may read, are war
   expect(warned({ files: { [USER_FILE]: text } })).toBeUndefined();
   expect(warned({ files: { [USER_FILE]: { kind: "text", text, mode: 0o100644 } } })).toContain("chmod 600");
 });
+
+test("Firecracker is set up by its options; its jail has a place and users of its own", () => {
+  expect(load({}).config.firecracker).toEqual({
+    binary: "firecracker",
+    pci: "auto",
+    metadataVersion: "V1",
+    metadataLimitBytes: 51_200,
+    jail: undefined,
+  });
+  const args = ["--state-dir", "/s", "--firecracker-jailer", "/j", "--firecracker-mmds-version", "v2"];
+  expect(load({ args: [...args, "--firecracker-jail-uids", "5000-5009"] }).config.firecracker).toMatchObject({
+    metadataVersion: "V2",
+    jail: {
+      binary: "/j",
+      baseDir: "/s/jails",
+      userIds: { first: 5000, count: 10 },
+      cgroupVersion: "2",
+      networkNamespace: undefined,
+    },
+  });
+  for (const range of ["", "5000", "9-1", "0-10", "5000-99999999999", "5010-5000"]) {
+    expect(() => load({ args: [...args, "--firecracker-jail-uids", range] })).toThrow(
+      "is not a range of ids",
+    );
+  }
+});

@@ -6,6 +6,7 @@ import { configFilePaths, readConfigFile } from "./config-file.ts";
 import type { ConfigHost } from "./config-host.ts";
 import { isLoopback, optionalEndpoint } from "./endpoint.ts";
 import { readEnvironment } from "./environment.ts";
+import { firecrackerConfig } from "./firecracker-config.ts";
 import { listeningRules } from "./listening-rules.ts";
 import { logLevel, logOutput } from "./logging.ts";
 import { settingError } from "./option-value.ts";
@@ -32,6 +33,7 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
   const settings = mergeSettings({ flag: flags, env: env.settings, file: file?.settings ?? new Map() });
   const { notices, ...listening } = listeningRules(settings, host);
   const text = (name: "auth-file" | "audit-log"): string | undefined => optionalPath(settings.get(name));
+  const stateDir = absolutePath(settings.get("state-dir") ?? defaultStateDir(host), "state-dir");
   const config: Config = {
     socketPath: absolutePath(settings.get("socket") ?? defaultSocketPath(host), "socket"),
     ...listening,
@@ -42,11 +44,12 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
     hasSshProxyApi: settings.get("enable-ssh-proxy-api"),
     hasApi: !settings.get("disable-api"),
     hasReconciler: !settings.get("disable-reconcile"),
-    stateDir: absolutePath(settings.get("state-dir") ?? defaultStateDir(host), "state-dir"),
+    stateDir,
     guestImagesDir: absolutePath(settings.get("guest-images") ?? host.guestImagesDir, "guest-images"),
     defaultProvider: defaultProvider(settings),
     qemuBinary: settings.get("qemu-bin") || "qemu-system-x86_64",
     accelerator: settings.get("accelerator"),
+    firecracker: firecrackerConfig(settings, stateDir),
     bridgeName: hostInterface(settings, "bridge-name"),
     parentInterface: hostInterface(settings, "parent-iface"),
     allowedBridges: settings.get("allow-bridge").map((name) => parseHostInterface(name, "--allow-bridge")),

@@ -43,6 +43,7 @@ export const SECTIONS = {
   network: "Network",
   images: "Images",
   providers: "Providers of upstream",
+  firecracker: "Firecracker",
   observe: "Logs and diagnosis",
   file: "Configuration",
 } as const;

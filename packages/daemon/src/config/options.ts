@@ -9,7 +9,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
 const NO_CONTAINERD = "images are pulled and kept by flintlockd itself, without containerd";
-const NO_FIRECRACKER = "the provider firecracker is not there yet";
+const FIRECRACKER_STAYS = "a Firecracker always outlives the daemon, and the next one takes it up again";
 const NO_CLOUD_HYPERVISOR = "the provider cloudhypervisor is not there yet";
 
 export const OPTIONS = {
@@ -276,15 +276,73 @@ export const OPTIONS = {
     section: "providers",
     placeholder: "PATH",
     default: "firecracker",
-    help: "Firecracker's program",
-    noEffect: NO_FIRECRACKER,
+    help: "Firecracker's program, 1.10 or newer",
   },
   "firecracker-detach": {
     kind: "switch",
     section: "providers",
     default: true,
     help: "Firecracker outlives the daemon",
-    noEffect: NO_FIRECRACKER,
+    noEffect: FIRECRACKER_STAYS,
+  },
+  "firecracker-pci": {
+    kind: "choice",
+    section: "firecracker",
+    placeholder: "WHEN",
+    values: ["auto", "on", "off"],
+    default: "auto",
+    help: "devices on PCI (1.13 or newer): auto (where there are more than 17), on or off",
+  },
+  "firecracker-mmds-version": {
+    kind: "choice",
+    section: "firecracker",
+    placeholder: "VERSION",
+    values: ["v1", "v2"],
+    default: "v1",
+    help: "metadata service: v1, or v2, which asks for a token that images' cloud-init does not have",
+  },
+  "firecracker-mmds-size-limit": {
+    kind: "number",
+    section: "firecracker",
+    placeholder: "BYTES",
+    min: 1024,
+    max: 4 * 1024 * 1024,
+    default: 51_200,
+    help: "room for a microVM's metadata",
+  },
+  "firecracker-jailer": {
+    kind: "text",
+    section: "firecracker",
+    placeholder: "PATH",
+    help: "jailer of the same release: each Firecracker gets a root directory and a user of its own; needs root",
+  },
+  "firecracker-jail-dir": {
+    kind: "text",
+    section: "firecracker",
+    placeholder: "DIR",
+    help: "where jails are, on the file system of --state-dir",
+    defaultText: "jails below --state-dir",
+  },
+  "firecracker-jail-uids": {
+    kind: "text",
+    section: "firecracker",
+    placeholder: "FIRST-LAST",
+    default: "300000-309999",
+    help: "user and group ids for jails, nobody else's, one for each running microVM",
+  },
+  "firecracker-jail-cgroup": {
+    kind: "choice",
+    section: "firecracker",
+    placeholder: "VERSION",
+    values: ["2", "1", "none"],
+    default: "2",
+    help: "limit a jail's processors and memory by cgroups of version 2 or 1, or not: none",
+  },
+  "firecracker-jail-netns": {
+    kind: "text",
+    section: "firecracker",
+    placeholder: "PATH",
+    help: "network namespace that jails join; TAP devices must be there",
   },
   "cloudhypervisor-bin": {
     kind: "text",

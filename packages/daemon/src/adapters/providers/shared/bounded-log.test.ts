@@ -40,3 +40,18 @@ test("the tail is bounded, starts with a line, and can skip what an earlier run 
   await appendFile(path, "four\n");
   expect(await readTail(path, 1000, 8)).toBe("three\nfour\n");
 });
+
+test("a writer with an offset of its own goes on where it was, behind a hole", async () => {
+  const large = { maxBytes: 64 * 1024, keepBytes: 20, hasOffset: true };
+  const writer = await open(path, "w");
+  for (let n = 10_000; n < 20_000; n++) await writer.write(`line ${n}\n`);
+  const { size } = await stat(path);
+  expect(await boundLog(path, large)).toBe(true);
+  expect((await stat(path)).size).toBe(size);
+  expect((await stat(path)).blocks * 512).toBeLessThan(large.maxBytes);
+  await writer.write("line 20000\n");
+  await writer.close();
+  expect((await readFile(path, "utf8")).replaceAll("\0", "")).toBe("line 19999\nline 20000\n");
+  expect(await boundLog(path, large)).toBe(false);
+  expect(await readTail(path, 15)).toBe("line 20000\n");
+});

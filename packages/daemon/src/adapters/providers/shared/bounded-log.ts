@@ -1,9 +1,11 @@
 /**
- * Keeps a file that a guest or a VMM appends to from filling the disk: once it is larger than
+ * Keeps a file that a guest or a VMM writes to from filling the disk: once it is larger than
  * `maxBytes` only its last `keepBytes` stay.
  *
  * The file is truncated in place. Its writer has it open with O_APPEND, so its next write lands at the new
- * end. What it writes between our reading and our truncating is lost: a console, not a ledger.
+ * end. A writer that keeps an offset of its own goes on where it was: there what stays is put back in its old place,
+ * behind a hole, and only what the file takes of the disk counts. What is written between our reading and our
+ * truncating is lost: a console, not a ledger.
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -12,20 +14,26 @@ export interface LogBounds {
   readonly maxBytes: number;
   /** At most `maxBytes` */
   readonly keepBytes: number;
+  /** The writer does not append: it has an offset of its own */
+  readonly hasOffset?: boolean;
 }
+
+/** st_blocks, whatever the file system's own block size is: inode(7) */
+const BLOCK_BYTES = 512;
 
 export const DEFAULT_LOG_BOUNDS: LogBounds = { maxBytes: 8 * 1024 * 1024, keepBytes: 1024 * 1024 };
 
 /** Resolves to whether the file was cut. A missing file is left missing. */
 export const boundLog = async (path: string, bounds: LogBounds = DEFAULT_LOG_BOUNDS): Promise<boolean> => {
-  const file = await openExisting(path);
+  const file = await openExisting(path, bounds.hasOffset === true ? 0 : constants.O_APPEND);
   if (file === undefined) return false;
   try {
-    const { size } = await file.stat();
-    if (size <= bounds.maxBytes) return false;
-    const tail = await readAt(file, size - bounds.keepBytes, bounds.keepBytes);
+    const { size, blocks } = await file.stat();
+    const taken = bounds.hasOffset === true ? blocks * BLOCK_BYTES : size;
+    if (taken <= bounds.maxBytes) return false;
+    const tail = fromLineStart(await readAt(file, size - bounds.keepBytes, bounds.keepBytes));
     await file.truncate(0);
-    await file.write(fromLineStart(tail));
+    await file.write(tail, 0, tail.length, bounds.hasOffset === true ? size - tail.length : null);
     return true;
   } finally {
     await file.close();
@@ -46,9 +54,9 @@ export const readTail = async (path: string, maxBytes: number, from = 0): Promis
   }
 };
 
-const openExisting = async (path: string): Promise<FileHandle | undefined> => {
+const openExisting = async (path: string, mode = constants.O_APPEND): Promise<FileHandle | undefined> => {
   try {
-    return await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW);
+    return await open(path, constants.O_RDWR | mode | constants.O_NOFOLLOW);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;

@@ -3,8 +3,8 @@
  *
  * A pid alone names nobody: the kernel hands it out again. Pid, start time and boot id together do.
  */
-import { readFileSync } from "node:fs";
-import { open, readdir, readlink } from "node:fs/promises";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { open, readdir } from "node:fs/promises";
 
 /** `stat` and `status` are below 2 KiB; the rest is refused unread */
 const MAX_STAT_BYTES = 8192;
@@ -67,9 +67,24 @@ export const readEuid = async (pid: number): Promise<number | undefined> => {
   return match?.[1] === undefined ? undefined : Number(match[1]);
 };
 
-/** Working directory of `pid`; undefined when it is gone or not ours to look at. */
-export const readCwd = async (pid: number): Promise<string | undefined> =>
-  await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+/** Working directory of `pid`; undefined when it is gone or not ours to look at. One system call, never waited for. */
+export const readCwdSync = (pid: number): string | undefined => {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Device and inode of what `path` leads to, the same under each of its names; undefined as above. */
+export const identifySync = (path: string): string | undefined => {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}/${ino}`;
+  } catch {
+    return undefined;
+  }
+};
 
 /** Every process there is now. */
 export const listPids = async (): Promise<readonly number[]> =>

@@ -3,6 +3,7 @@ import type {
   AgentSocket,
   Availability,
   ByteStream,
+  HostUser,
   Machine,
   MachineMetric,
   MachineRef,
@@ -11,7 +12,7 @@ import type {
   ProviderTraits,
 } from "@flintlock/core";
 import type { LogBounds } from "./bounded-log.ts";
-import type { VmmIdentity, VmmProcesses } from "./vmm-process.ts";
+import type { VmmIdentity, VmmJail, VmmProcesses } from "./vmm-process.ts";
 
 export interface VmmDriver {
   readonly traits: ProviderTraits;
@@ -23,13 +24,17 @@ export interface VmmDriver {
   availability(signal: AbortSignal): Promise<Availability>;
   /** What is in the command line of this VM's VMM, and of no other process */
   marker(uid: string): string;
+  /** As in the port (core: ports/provider.ts) */
+  hostUser?(ref: MachineRef): Promise<HostUser | undefined>;
+  /** Where else than in its directory this VM's VMM may be */
+  jail?(ref: MachineRef): Promise<VmmJail | undefined>;
   /**
    * Starts the VMM in a directory whose earlier one, if any, has ended; resolves when the guest executes. What an
    * earlier run left there is not taken for this one's.
    */
   launch(machine: Machine, processes: VmmProcesses, signal: AbortSignal): Promise<VmmIdentity>;
   /** False: the guest does not execute yet, because a daemon ended in the middle of `launch`. Asked of a running VMM */
-  hasLaunched(ref: MachineRef): Promise<boolean>;
+  hasLaunched(ref: MachineRef, identity: VmmIdentity): Promise<boolean>;
   /** Asks a guest that is not ours to end; resolves when it was asked, as far as one can know */
   pressPowerButton(ref: MachineRef, signal: AbortSignal): Promise<void>;
   /** Idempotent; of a VMM that runs */

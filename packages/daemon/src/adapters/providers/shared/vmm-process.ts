@@ -14,9 +14,19 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { FlintlockError } from "@flintlock/core";
 import { pause, unlessAborted } from "./deadline.ts";
-import { listPids, readBootId, readCmdline, readCwd, readEuid, readStat, readStatSync } from "./proc.ts";
+import {
+  identifySync,
+  listPids,
+  readBootId,
+  readCmdline,
+  readCwdSync,
+  readEuid,
+  readStat,
+  readStatSync,
+} from "./proc.ts";
 import { readJson, writeJson } from "./vm-files.ts";
 
 const RECORD = "vmm.json";
@@ -24,6 +34,8 @@ const RECORD = "vmm.json";
 export const VMM_LOG = "vmm.log";
 /** How often a process that is not our child is looked at */
 const POLL_MS = 200;
+/** Looked at without a pause, some milliseconds */
+const PIDS_AT_ONCE = 512;
 /** Of how many VMMs the end is remembered */
 const MAX_REMEMBERED = 1024;
 /** After KILL only a process stuck in the kernel remains */
@@ -39,10 +51,28 @@ export interface VmmIdentity {
 export interface VmmCommand {
   readonly binary: string;
   readonly args: readonly string[];
+  /** What the process has as its own name, for a VMM that takes a marker nowhere else; absent = `binary` */
+  readonly argv0?: string;
   /** Working directory, and where the record and the log go */
   readonly directory: string;
   /** Open descriptors that the VMM finds as 3, 4, … */
   readonly descriptors: readonly number[];
+  /** Where it reads and writes; left out: nothing, and the log */
+  readonly stdio?: VmmStdio;
+}
+
+export interface VmmStdio {
+  /** An open descriptor */
+  readonly stdin: number;
+  /** Names in the directory, appended to */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A VMM that a jailer has moved: to another root directory, and to another user. */
+export interface VmmJail {
+  readonly root: string;
+  readonly uid: number;
 }
 
 export interface ChildEnd {
@@ -58,8 +88,11 @@ export type VmmSearch =
 export interface VmmProcesses {
   /** Starts the VMM. The caller has made sure that `find` finds none. @throws FlintlockError `provider_failed` */
   spawn(command: VmmCommand): Promise<VmmIdentity>;
-  /** Finds the machine's VMM whoever started it; `marker` is in its command line and in no other's. */
-  find(directory: string, marker: string): Promise<VmmSearch>;
+  /**
+   * Finds the machine's VMM whoever started it; `marker` is in its command line and in no other's. With a `jail` it may
+   * be there as well.
+   */
+  find(directory: string, marker: string, jail?: VmmJail): Promise<VmmSearch>;
   isAlive(identity: VmmIdentity): Promise<boolean>;
   /** TERM, `graceMs` to end, KILL. Gone is success. @throws FlintlockError `provider_failed` – it survives KILL */
   terminate(identity: VmmIdentity, graceMs: number, signal: AbortSignal): Promise<void>;
@@ -103,12 +136,12 @@ export const createVmmProcesses = (): VmmProcesses => {
       return identity;
     },
 
-    async find(directory, marker) {
+    async find(directory, marker, jail) {
       const recorded = await readRecord(directory);
       if (recorded !== undefined) {
         return { state: (await isAlive(recorded)) ? "running" : "gone", identity: recorded };
       }
-      const found = await scan(directory, marker);
+      const found = await scan(directory, marker, jail);
       if (found === undefined) return { state: "never-started" };
       await writeRecord(directory, found);
       return { state: "running", identity: found };
@@ -151,19 +184,22 @@ interface Child {
 const keyOf = (identity: VmmIdentity): string => `${identity.bootId}/${identity.pid}/${identity.startTime}`;
 
 /** In a session of its own, with nothing of ours but the log: our end, or a Ctrl-C here, does not reach it. */
-const startChild = (command: VmmCommand): ChildProcess => {
-  const log = openSync(join(command.directory, VMM_LOG), "a", 0o600);
+const startChild = ({ binary, args, argv0, directory, descriptors, stdio }: VmmCommand): ChildProcess => {
+  const open = (name: string): number => openSync(join(directory, name), "a", 0o600);
+  const logs = (stdio === undefined ? [VMM_LOG] : [stdio.stdout, stdio.stderr]).map(open);
+  const [stdout = "ignore", stderr = stdout] = logs;
   try {
-    const child = spawn(command.binary, command.args, {
-      cwd: command.directory,
+    const child = spawn(binary, args, {
+      cwd: directory,
       env: { LC_ALL: "C", PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+      ...(argv0 !== undefined && { argv0 }),
       detached: true,
-      stdio: ["ignore", log, log, ...command.descriptors],
+      stdio: [stdio?.stdin ?? "ignore", stdout, stderr, ...descriptors],
     });
     child.unref();
     return child;
   } finally {
-    closeSync(log);
+    for (const log of logs) closeSync(log);
   }
 };
 
@@ -200,17 +236,31 @@ const forgetOldest = (children: Map<string, Child>): void => {
   }
 };
 
-/** The process of ours that runs in `directory` and carries `marker`; one VM never has two. */
-const scan = async (directory: string, marker: string): Promise<VmmIdentity | undefined> => {
+/**
+ * The process of ours that runs in `directory`, or in its jail, and carries `marker`; one VM never has two. Where it is
+ * is asked first: a system call for each process of the host, and none is waited for.
+ */
+const scan = async (
+  directory: string,
+  marker: string,
+  jail: VmmJail | undefined,
+): Promise<VmmIdentity | undefined> => {
   // When the directory was removed under a VMM, the kernel still says so in these words.
   const home = await realpath(directory).catch(() => `${directory} (deleted)`);
-  for (const pid of await listPids()) {
+  const jailRoot = jail === undefined ? undefined : identifySync(jail.root);
+  for (const [count, pid] of (await listPids()).entries()) {
+    if (count % PIDS_AT_ONCE === PIDS_AT_ONCE - 1) await setImmediate();
+    const isAtHome = readCwdSync(pid) === home;
+    // In another mount namespace a path says nothing; the directory itself does.
+    const isInJail = jailRoot !== undefined && identifySync(`/proc/${pid}/root`) === jailRoot;
+    if (!isAtHome && !isInJail) continue;
     if (!(await readCmdline(pid)).some((word) => carries(word, marker))) continue;
-    const stat = await readStat(pid);
-    // A pager or editor may carry the name as well, but does not run as us in that directory.
-    if (stat === undefined || (await readEuid(pid)) !== process.geteuid?.()) continue;
-    if ((await readCwd(pid)) !== home) continue;
-    return { pid, startTime: stat.startTime, bootId: await readBootId() };
+    const known = await readStat(pid);
+    const euid = await readEuid(pid);
+    // A pager or editor may carry the name as well, and be there too. A jailer on its way is still our user.
+    const isOurs = euid === process.geteuid?.() || (isInJail && euid === jail?.uid);
+    if (known === undefined || !isOurs) continue;
+    return { pid, startTime: known.startTime, bootId: await readBootId() };
   }
   return undefined;
 };

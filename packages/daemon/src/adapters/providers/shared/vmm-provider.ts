@@ -26,6 +26,7 @@ import {
 } from "@flintlock/core";
 import { readTail } from "./bounded-log.ts";
 import { watchFile } from "./file-changes.ts";
+import { catchUpClock } from "./guest-clock.ts";
 import { guestExit } from "./guest-exit.ts";
 import { readGuestStatus, STATUS_LOG } from "./guest-status.ts";
 import { reportsState } from "./initrd.ts";
@@ -54,17 +55,19 @@ export interface VmmProvider extends Provider {
 
 export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions): VmmProvider => {
   const { log } = options;
+  const now = (): number => options.clock?.now() ?? Date.now();
   const processes = createVmmProcesses();
   const lock = createKeyedLock();
   const watched = watchLogs(driver.logs, log);
-  const find = (ref: MachineRef): Promise<VmmSearch> => processes.find(ref.directory, driver.marker(ref.uid));
+  const find = async (ref: MachineRef): Promise<VmmSearch> =>
+    processes.find(ref.directory, driver.marker(ref.uid), await driver.jail?.(ref));
 
   const exitOf = (ref: MachineRef, identity: VmmIdentity, reason?: string): ReturnType<typeof guestExit> =>
     guestExit({
       directory: ref.directory,
       identity,
       end: processes.end(identity),
-      now: options.clock?.now() ?? Date.now(),
+      now: now(),
       endedWell: () => driver.endedWell(ref.directory),
       ...(reason !== undefined && { reason }),
     });
@@ -72,7 +75,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
   const startOnce = async (machine: Machine, signal: AbortSignal): Promise<void> => {
     const found = await find(machine);
     if (found.state === "running") {
-      if (await driver.hasLaunched(machine)) return;
+      if (await driver.hasLaunched(machine, found.identity)) return;
       log.warn("a VMM that a daemon did not finish to start is started anew", { uid: machine.uid });
       await processes.terminate(found.identity, 0, signal);
     }
@@ -82,19 +85,24 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
   };
 
   const finishLaunch = async (machine: Machine, signal: AbortSignal): Promise<void> => {
-    const isCutOff = (await find(machine)).state === "running" && !(await driver.hasLaunched(machine));
+    const found = await find(machine);
+    const isCutOff = found.state === "running" && !(await driver.hasLaunched(machine, found.identity));
     if (isCutOff) await startOnce(machine, signal);
   };
 
   const turn = async (ref: MachineRef, isPaused: boolean, signal: AbortSignal): Promise<void> => {
     if ((await find(ref)).state !== "running") throw notRunning();
+    const stoodStill = !isPaused && (await driver.isPaused(ref));
     await driver.setPaused(ref, isPaused, signal);
+    if (stoodStill) await catchUpClock(ref, { driver, now, log }, signal);
   };
 
   return {
     traits: driver.traits,
     agentSocket: driver.agentSocket,
     availability: (signal) => driver.availability(signal),
+
+    hostUser: async (ref) => await driver.hostUser?.(ref),
 
     async start(machine, signal) {
       await lock.run(machine.uid, () => startOnce(machine, signal));
@@ -126,7 +134,6 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
     async stop(ref, graceMs, signal) {
       await lock.run(ref.uid, async () => {
         const found = await find(ref);
-        if (found.state === "never-started") return;
         if (found.state === "running") {
           const guest = { isOurs: await reportsState(ref.directory), graceMs };
           const byItself = await shutDown(ref, found.identity, guest, { processes, driver, log }, signal);
