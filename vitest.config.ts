@@ -28,6 +28,16 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        // On a host with KVM: bare metal, or the one that `npm run test:kvm` makes.
+        test: {
+          name: "kvm",
+          include: ["test/kvm/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -47,6 +47,8 @@ function runTests() {
       "node_modules/.bin/vitest",
       [
         "run",
+        // Those need VMMs that we do not build: docs/testing-on-kvm.md
+        "--project=!kvm",
         "--reporter=default",
         "--reporter=json",
         `--outputFile.json=${report}`,
