@@ -38,6 +38,7 @@ import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
 import { createImageStore } from "./adapters/images/image-store.ts";
 import { logReader } from "./adapters/logs/log-reader.ts";
 import { createNetworkManager } from "./adapters/network/network-manager.ts";
+import { createFirecrackerProvider } from "./adapters/providers/firecracker/provider.ts";
 import { createQemuProvider } from "./adapters/providers/qemu/provider.ts";
 import { LevelStore } from "./adapters/store/level-store.ts";
 import { systemClock } from "./adapters/time/system-clock.ts";
@@ -230,7 +231,13 @@ const realProviders = (config: Config, log: Log, life: Lifetime) => {
     stateFile: join(config.stateDir, "accelerator.json"),
     log: log.child({ component: "qemu" }),
   });
-  const providers = [qemu];
+  const firecracker = createFirecrackerProvider({
+    ...common,
+    ...config.firecracker,
+    kernelsDir: join(config.stateDir, "kernels"),
+    log: log.child({ component: "firecracker" }),
+  });
+  const providers = [firecracker, qemu];
   for (const provider of providers) {
     life.add(`${provider.traits.name} provider`, provider, (it) => it.close());
   }
