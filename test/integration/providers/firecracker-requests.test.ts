@@ -18,7 +18,7 @@ import { askVmm, type VmmRequest } from "../../../packages/daemon/src/adapters/p
 import { createVmmProcesses } from "../../../packages/daemon/src/adapters/providers/shared/vmm-process.ts";
 import { arbitraryMachine } from "./arbitrary-machines.ts";
 import { PUBLISHED, readPublished, violationsOf } from "./published/check-body.ts";
-import { vmmBinaries } from "./vmm-binaries.ts";
+import { vmmPrograms } from "./vmm-binaries.ts";
 
 const run = promisify(execFile);
 const NEVER = new AbortController().signal;
@@ -74,13 +74,8 @@ describe.each(PUBLISHED)("the published document of %s", (tag) => {
 });
 
 /** Configuring needs no KVM; only InstanceStart does. */
-for (const { name, path } of await vmmBinaries("firecracker")) {
-  const obstacle =
-    path === undefined
-      ? "FLINTLOCK_VMM_DIR has none"
-      : process.geteuid?.() === 0
-        ? undefined
-        : "TAPs need root";
+for (const { name, path, obstacle: missing } of await vmmPrograms("firecracker")) {
+  const obstacle = missing ?? (process.geteuid?.() === 0 ? undefined : "TAPs need root");
   describe.skipIf(obstacle !== undefined)(`${name}${obstacle === undefined ? "" : `: ${obstacle}`}`, () => {
     let root: string;
     beforeAll(async () => {

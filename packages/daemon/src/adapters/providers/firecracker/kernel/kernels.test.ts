@@ -52,6 +52,8 @@ const bzImage = ({ payload, version = 0x020f, length = payload.length, offset = 
 const compressed = (tool: string, args: readonly string[], bytes: Buffer): Buffer =>
   execFileSync(tool, args, { input: bytes, maxBuffer: 2 ** 24 });
 
+const gzipped = (bytes: Buffer): Buffer => compressed("gzip", ["-c"], bytes);
+
 const write = async (image: Buffer, name = "vmlinuz"): Promise<string> => {
   const path = join(directory, name);
   await writeFile(path, image);
@@ -82,6 +84,17 @@ describe("kernels", () => {
     expect(await readdir(cache)).toHaveLength(1);
   });
 
+  test("it is for all to read, whatever the umask", async () => {
+    const path = await write(bzImage({ payload: gzipped(elf()) }));
+    const before = process.umask(0o077);
+    try {
+      const { mode } = await stat(await kernels.loadable(path, NEVER));
+      expect(mode & 0o777).toBe(0o444);
+    } finally {
+      process.umask(before);
+    }
+  });
+
   test("a kernel that is loaded as it is stays where it is", async () => {
     const plain = await write(elf(), "vmlinux");
     expect(await kernels.loadable(plain, NEVER)).toBe(plain);
@@ -91,7 +104,6 @@ describe("kernels", () => {
     expect(await kernels.loadable(image, NEVER)).toBe(image);
   });
 
-  const gzipped = (bytes: Buffer): Buffer => compressed("gzip", ["-c"], bytes);
   const lying = (bytes: Buffer, says: number): Buffer =>
     Buffer.concat([compressed("zstd", ["-cq"], bytes), size(says)]);
 

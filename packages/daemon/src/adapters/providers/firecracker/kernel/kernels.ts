@@ -81,9 +81,11 @@ const extract = async (
     await readAt(source, payload.offset + payload.length - SIZE_BYTES, SIZE_BYTES)
   ).readUInt32LE();
   if (size === 0 || size > MAX_KERNEL_BYTES) throw damaged(`it says that it holds ${size} bytes`);
-  await using target = await open(path, "wx+", 0o444);
+  await using target = await open(path, "wx+", 0o600);
   await decompress(source, payload, target, size, decompressorFor(start), signal);
   checkElf(await readAt(target, 0, 64));
+  // Whatever the daemon's umask: the user of a jail reads it too (jail/jail-files.ts).
+  await target.chmod(0o444);
   await target.sync();
 };
 

@@ -3,11 +3,11 @@ import { access, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe } from "vitest";
-import { providerContract } from "../../../packages/core/testing/contracts/provider.contract.ts";
-import type { FirecrackerOptions } from "../../../packages/daemon/src/adapters/providers/firecracker/provider.ts";
-import { createFirecrackerHarness } from "./firecracker-harness.ts";
-import { type GuestFiles, unpackGuestFiles } from "./guest-files.ts";
-import { vmmBinaries } from "./vmm-binaries.ts";
+import { providerContract } from "../../packages/core/testing/contracts/provider.contract.ts";
+import type { FirecrackerOptions } from "../../packages/daemon/src/adapters/providers/firecracker/provider.ts";
+import { createFirecrackerHarness } from "../integration/providers/firecracker-harness.ts";
+import { type GuestFiles, unpackGuestFiles } from "../integration/providers/guest-files.ts";
+import { vmmBinaries } from "../integration/providers/vmm-binaries.ts";
 
 const LIMITS = { timeoutMs: 300_000, graceMs: 60_000 } as const;
 

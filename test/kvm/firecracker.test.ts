@@ -7,12 +7,15 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { AGENT_PORT, type ByteStream, type Machine, type MachineMetric } from "@flintlock/core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { cpio } from "../../../packages/daemon/src/adapters/providers/shared/initrd.ts";
-import { createVmmProcesses } from "../../../packages/daemon/src/adapters/providers/shared/vmm-process.ts";
-import type { VmmProvider } from "../../../packages/daemon/src/adapters/providers/shared/vmm-provider.ts";
-import { createFirecrackerHarness, type FirecrackerHarness } from "./firecracker-harness.ts";
-import { type GuestFiles, unpackGuestFiles } from "./guest-files.ts";
-import { vmmBinaries } from "./vmm-binaries.ts";
+import { cpio } from "../../packages/daemon/src/adapters/providers/shared/initrd.ts";
+import { createVmmProcesses } from "../../packages/daemon/src/adapters/providers/shared/vmm-process.ts";
+import type { VmmProvider } from "../../packages/daemon/src/adapters/providers/shared/vmm-provider.ts";
+import {
+  createFirecrackerHarness,
+  type FirecrackerHarness,
+} from "../integration/providers/firecracker-harness.ts";
+import { type GuestFiles, unpackGuestFiles } from "../integration/providers/guest-files.ts";
+import { vmmBinaries } from "../integration/providers/vmm-binaries.ts";
 
 const run = promisify(execFile);
 const NEVER = new AbortController().signal;
