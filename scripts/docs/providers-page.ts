@@ -1,5 +1,6 @@
 /** docs/providers.md: what each provider can do, from what it says of itself. */
 import { type Capability, type ProviderTraits, silentLog } from "../../packages/core/src/index.ts";
+import { createFirecrackerProvider } from "../../packages/daemon/src/adapters/providers/firecracker/provider.ts";
 import { createQemuProvider } from "../../packages/daemon/src/adapters/providers/qemu/provider.ts";
 import { code, table } from "./markdown.ts";
 
@@ -7,6 +8,7 @@ const NOWHERE = { agentSocketsDir: "/nowhere", log: silentLog, bootDeadlineMs: 1
 
 /** Making one asks nothing of the host. Those first that "auto" prefers, as in assemble.ts. */
 const PROVIDERS: readonly ProviderTraits[] = [
+  createFirecrackerProvider({ ...NOWHERE, binary: "", kernelsDir: "/nowhere" }),
   createQemuProvider({ ...NOWHERE, binary: "", accelerator: "tcg", stateFile: "/nowhere" }),
 ].map(({ traits }) => traits);
 
@@ -19,7 +21,7 @@ const WORDS: Partial<Record<Capability, string>> = {
   "cpu-features": "processor features by name",
   "kvm-capabilities": "KVM capabilities by number",
   "disk-limits": "limits of disks",
-  "rate-limits": "limits of disks and of interfaces",
+  "rate-limits": "limits of interfaces",
   balloon: "a memory balloon",
 };
 
