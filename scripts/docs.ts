@@ -10,12 +10,14 @@ import { configurationPage } from "./docs/configuration-page.ts";
 import { errorsPage } from "./docs/errors-page.ts";
 import { fieldsPage } from "./docs/fields-page.ts";
 import { metricsPage } from "./docs/metrics-page.ts";
+import { providersPage } from "./docs/providers-page.ts";
 
 const PAGES = {
   "fields.md": fieldsPage,
   "errors.md": errorsPage,
   "metrics.md": metricsPage,
   "configuration.md": configurationPage,
+  "providers.md": providersPage,
 } as const;
 
 const onlyCheck = process.argv.includes("--check");

@@ -24,6 +24,7 @@ qemu-utils: qemu-img makes their disks
 e2fsprogs: mkfs.ext4 and resize2fs fill and grow them
 iproute2: TAP devices and bridges
 zstd: layers compressed with it
+lz4: takes the kernel out of its bzImage for Firecracker
 busybox-static: the small guest image
 kmod: picks the guest's kernel modules
 gcc: compiles the guest's init

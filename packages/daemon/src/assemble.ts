@@ -231,9 +231,16 @@ const realProviders = (config: Config, log: Log, life: Lifetime) => {
     stateFile: join(config.stateDir, "accelerator.json"),
     log: log.child({ component: "qemu" }),
   });
+  // A device that opens proves nothing (qemu/accelerator.ts); where QEMU is there, it has tried.
+  const kvmObstacle = async (signal: AbortSignal): Promise<string | undefined> => {
+    if (config.accelerator !== "auto") return undefined;
+    const probed = await qemu.accelerator(signal).catch(() => undefined);
+    return probed?.accelerator === "tcg" ? probed.reason : undefined;
+  };
   const firecracker = createFirecrackerProvider({
     ...common,
     ...config.firecracker,
+    kvmObstacle,
     kernelsDir: join(config.stateDir, "kernels"),
     log: log.child({ component: "firecracker" }),
   });

@@ -1,6 +1,7 @@
 /**
  * What each verb makes of a record: the wish for its guest, and a state that says "on its way". Pure; whoever calls
- * stores the result and pokes the reconciler. A verb that asks for what is wished already changes nothing.
+ * stores the result and pokes the reconciler. A verb that asks for what is wished already changes no more than that it is
+ * tried at once, where it waits for its back-off.
  *
  *     start     a new run, unless one is wanted: retries and restarts are counted anew
  *     stop      no run. It stays so, whatever the restart policy says and whoever restarts
@@ -15,12 +16,12 @@ export const RUNNING: RunWish = { state: "running", isAnew: false };
 
 export type RunChange = (vm: MicroVM) => MicroVM;
 
-/** Waits for its back-off no longer, where it has one. @throws FlintlockError `failed_precondition` – it is paused */
+/** @throws FlintlockError `failed_precondition` – it is paused */
 export const start: RunChange = (vm) => {
   refuseDeleted(vm);
   if (hasEnded(vm)) return wish(vm, { ...vm.run, state: "running", isAnew: true }, AFRESH);
   if (vm.run.state === "paused") throw refusal(vm, "is paused", "Resume it.");
-  return vm.status.notBefore === undefined ? vm : { ...vm, status: { ...vm.status, ...AFRESH } };
+  return hastened(vm, AFRESH);
 };
 
 /** Another grace replaces the one before: a stop that takes too long becomes a kill. */
@@ -29,7 +30,7 @@ export const stop =
   (vm) => {
     refuseDeleted(vm);
     const isSo = vm.run.state === "stopped" && (vm.status.state === "stopped" || vm.run.graceMs === graceMs);
-    return isSo ? vm : wish(vm, { state: "stopped", isAnew: false, graceMs }, AFRESH);
+    return isSo ? hastened(vm) : wish(vm, { state: "stopped", isAnew: false, graceMs }, AFRESH);
   };
 
 export const restart =
@@ -37,21 +38,21 @@ export const restart =
   (vm) => {
     refuseDeleted(vm);
     const isSo = vm.run.isAnew && vm.run.state === "running" && vm.run.graceMs === graceMs;
-    return isSo ? vm : wish(vm, { state: "running", isAnew: true, graceMs }, AFRESH);
+    return isSo ? hastened(vm) : wish(vm, { state: "running", isAnew: true, graceMs }, AFRESH);
   };
 
 /** @throws FlintlockError `failed_precondition` – nothing runs, or will by itself */
 export const pause: RunChange = (vm) => {
   refuseDeleted(vm);
   if (hasEnded(vm)) throw refusal(vm, `is ${endOf(vm)}`, "Start it first.");
-  return vm.run.state === "paused" ? vm : wish(vm, { ...vm.run, state: "paused" }, AT_ONCE);
+  return vm.run.state === "paused" ? hastened(vm) : wish(vm, { ...vm.run, state: "paused" }, AT_ONCE);
 };
 
 /** @throws FlintlockError `failed_precondition` – nothing runs, or will by itself */
 export const resume: RunChange = (vm) => {
   refuseDeleted(vm);
   if (hasEnded(vm)) throw refusal(vm, `is ${endOf(vm)}`, "Start it instead.");
-  return vm.run.state === "running" ? vm : wish(vm, { ...vm.run, state: "running" }, AT_ONCE);
+  return vm.run.state === "running" ? hastened(vm) : wish(vm, { ...vm.run, state: "running" }, AT_ONCE);
 };
 
 export const MAX_GRACE_SECONDS = 3600;
@@ -76,6 +77,9 @@ const wish = (vm: MicroVM, run: RunWish, status: Partial<MicroVMStatus>): MicroV
   run,
   status: { ...vm.status, ...status, state: "pending" },
 });
+
+const hastened = (vm: MicroVM, status = AT_ONCE): MicroVM =>
+  vm.status.notBefore === undefined ? vm : { ...vm, status: { ...vm.status, ...status } };
 
 /** No run is left, or will be, without somebody who starts it. */
 const hasEnded = ({ run, status }: MicroVM): boolean =>

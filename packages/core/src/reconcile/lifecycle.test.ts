@@ -174,7 +174,8 @@ describe("stop and start", () => {
     for (let i = 0; i < 20; i++) await it.pass(60_000);
     expect(it.status()).toMatchObject({ state: "pending", failure: { step: "stopMachine" } });
     it.world.provider.stop = stop;
-    await it.pass(60_000);
+    await it.microvms().stop(it.target, undefined);
+    await settle();
     expect(it.status().state).toBe("stopped");
   });
 

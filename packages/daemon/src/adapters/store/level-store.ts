@@ -1,7 +1,7 @@
 /**
  * The embedded `StateStore`: LevelDB, with group commit. Transactions that arrive while a write is on its way to the disk are
  * checked at once, against what is about to be durable, and written together by the next fsync. The journal is a range
- * of keys of its own, by revision, and is never held in memory.
+ * of keys of its own and is never held in memory (`journal-block.ts`).
  *
  * LevelDB's lock file keeps a second daemon out of the directory.
  */
@@ -16,6 +16,7 @@ import {
   type Transaction,
 } from "@flintlock/core";
 import { ClassicLevel } from "classic-level";
+import { entriesOf, journalBlocks } from "./journal-block.ts";
 
 interface Stored {
   readonly r: number;
@@ -24,6 +25,7 @@ interface Stored {
 
 interface Waiter {
   readonly operations: readonly Operation[];
+  readonly append: string | undefined;
   readonly revision: number;
   readonly resolve: (revision: number) => void;
   readonly reject: (error: unknown) => void;
@@ -40,6 +42,7 @@ const REVISION_KEY = "\u0000revision";
 
 /** Wide enough for every safe integer, so that keys sort as numbers do. */
 const REVISION_DIGITS = 16;
+/** Of a block, by its newest entry: one that is half forgotten is still there */
 const journalKey = (revision: number): string =>
   `${JOURNAL_PREFIX}${String(revision).padStart(REVISION_DIGITS, "0")}`;
 
@@ -132,10 +135,7 @@ export class LevelStore implements StateStore {
         this.#revisions.set(key, revision);
         operations.push({ type: "put", key, value: encode(revision, value) });
       }
-      if (txn.append !== undefined) {
-        operations.push({ type: "put", key: journalKey(revision), value: txn.append });
-      }
-      this.#queue.push({ operations, revision, resolve, reject });
+      this.#queue.push({ operations, append: txn.append, revision, resolve, reject });
       this.#flushing ??= this.#flush();
     });
   }
@@ -145,10 +145,14 @@ export class LevelStore implements StateStore {
   }
 
   async journal(after: number, limit: number): Promise<readonly JournalEntry[]> {
-    const found = await this.#db.iterator({ gt: journalKey(after), lt: REVISION_KEY, limit }).all();
+    const entries: JournalEntry[] = [];
+    for await (const [, text] of this.#db.iterator({ gt: journalKey(after), lt: REVISION_KEY, limit })) {
+      for (const entry of entriesOf(text)) if (entry.revision > after) entries.push(entry);
+      if (entries.length >= limit) break;
+    }
     // Asked after reading: what is dropped meanwhile may be missing
     if (after < this.#forgotten) throw forgotten(after, await this.extent());
-    return found.map(([key, value]) => ({ revision: Number(key.slice(JOURNAL_PREFIX.length)), value }));
+    return entries.slice(0, limit);
   }
 
   forget(revision: number): Promise<void> {
@@ -178,6 +182,11 @@ export class LevelStore implements StateStore {
       this.#queue = [];
       const revision = group.at(-1)?.revision ?? this.#revision;
       const batch: Operation[] = group.flatMap(({ operations }) => operations);
+      const appended = group.flatMap(({ revision, append: value }) =>
+        value === undefined ? [] : [{ revision, value }],
+      );
+      for (const { last, text } of journalBlocks(appended))
+        batch.push({ type: "put", key: journalKey(last), value: text });
       batch.push({ type: "put", key: REVISION_KEY, value: String(revision) });
       try {
         await this.#db.batch(batch, { sync: true });

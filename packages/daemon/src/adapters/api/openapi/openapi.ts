@@ -1,6 +1,7 @@
 /** All that the daemon serves as JSON over HTTP, as one OpenAPI 3.1 document: made of the routes that serve it. */
 import type { DescField, JsonObject } from "@bufbuild/protobuf";
 import { COMMENTS, ext, types } from "@flintlock/api";
+import { isResumable } from "../http/event-stream.ts";
 import type { Route } from "../http/router.ts";
 import { V1ALPHA1 } from "../http/v1alpha1-routes.ts";
 import { ERROR_RESPONSES, ERROR_SCHEMAS, errorsOf, STREAM_ERROR_RESPONSES } from "./errors.ts";
@@ -12,7 +13,8 @@ import type { Schemas } from "./schemas.ts";
 const DESCRIPTION = [
   "Makes microVMs of OCI images and looks after them. Paths under /v1alpha1 are Flintlock's own, those under /v1 this",
   "daemon's, which also takes names for uids. Field names are in lower camel case; the snake case of the protos is read",
-  'too. A stream is one JSON object a line: {"result": …} for each message, and {"error": …} if it fails.',
+  'too. A stream is one JSON object a line: {"result": …} for each message, and {"error": …} if it fails;',
+  "one that can be taken up again is server-sent events where Accept names them.",
 ].join(" ");
 
 export const openapiOf = (routes: readonly Route[], bounds: HostBounds | undefined): JsonObject => {
@@ -72,7 +74,10 @@ const operationOf = (sharing: readonly Route[], context: RequestContext): JsonOb
     responses: {
       "200": {
         description: isStream ? "One line for each message." : "The answer.",
-        content: { "application/json": isStream ? lineOf(route, context) : answerOf(sharing, context) },
+        content: {
+          "application/json": isStream ? lineOf(route, context) : answerOf(sharing, context),
+          ...(isResumable(desc) && { "text/event-stream": { schema: { type: "string" } } }),
+        },
         ...linksOf(route),
       },
       ...errorsOf(route.verb, isStream),

@@ -104,15 +104,9 @@ export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
     default: "from now on",
     note: "A position (what comes after it), a time (RFC 3339), or beginning (all that is kept).",
   },
-  "flintlock.v1.WatchEventsRequest.namespace": {
-    type: "string",
-    maxLength: 63,
-    default: "all",
-    note: "Whose.",
-  },
+  "flintlock.v1.WatchEventsRequest.namespace": { type: "string", default: "all", note: "Whose." },
   "flintlock.v1.WatchEventsRequest.target": {
     type: "string",
-    maxLength: 127,
     default: "every microVM",
     note: "A uid or a name.",
   },
