@@ -245,6 +245,8 @@ for (const { name, path, obstacle } of await vmmBinaries("firecracker")) {
           .flat()
           .sort(),
       );
+      const jailRoot = await stat(`/proc/${state.pid}/root/`);
+      expect([jailRoot.uid, jailRoot.mode & 0o777]).toEqual([0, 0o711]);
       const cgroup = `/sys/fs/cgroup/flintlock/${machine.uid}`;
       expect(await readFile(join(cgroup, "memory.max"), "utf8")).toBe(`${(256 + 128) * 1024 * 1024}\n`);
       expect(await readFile(join(cgroup, "cpu.max"), "utf8")).toBe("100000 100000\n");

@@ -87,6 +87,7 @@ export const launch = async (
     await writeFile(join(directory, PID_FILE), String(identity.pid), { mode: 0o600 });
     await listens(directory, identity, processes, signal);
     for (const request of requests) await askVmm(directory, API_SOCKET, request, signal);
+    await jailer?.seal(machine);
     await askVmm(directory, API_SOCKET, { ...START, timeoutMs: START_TIMEOUT_MS }, signal);
     return identity;
   } catch (error) {

@@ -7,7 +7,7 @@
  *     <base>/uids/<number>           whose user that is (user-ids.ts)
  *     <VM directory>/jail.json       where its jail is and what else it has; written first, removed last
  */
-import { realpath, rm } from "node:fs/promises";
+import { chmod, chown, realpath, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FlintlockError, type Machine, type MachineRef } from "@flintlock/core";
 import { readJson, writeJson } from "../../shared/vm-files.ts";
@@ -42,6 +42,11 @@ export interface Jailer {
    * @throws FlintlockError `failed_precondition` – not root, or another file system; `exhausted` – no user id is left
    */
   enclose(machine: Machine, vmm: JailedVmm): Promise<{ binary: string; args: readonly string[] }>;
+  /**
+   * Takes the jail's root directory from its user, once the VMM has made its sockets and before a guest executes: a guest
+   * that has taken its VMM over cannot put a link to another socket of the host in a socket's place.
+   */
+  seal(machine: Machine): Promise<void>;
 }
 
 export interface JailedVmm {
@@ -97,7 +102,17 @@ export const createJailer = (options: JailerOptions): Jailer => ({
       ],
     };
   },
+
+  async seal(machine) {
+    const jail = await readRecord(machine.directory);
+    if (jail === undefined) return;
+    await chown(jail.root, 0, 0);
+    await chmod(jail.root, SEALED);
+  },
 });
+
+/** To be passed through, and no more. */
+const SEALED = 0o711;
 
 /** The jail that the VM's VMM is in, if any. */
 export const jailOf = async (directory: string): Promise<VmmJail | undefined> => await readRecord(directory);
