@@ -10,6 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const ROOT = resolve(import.meta.dirname, "../..");
 export const DAEMON = join(ROOT, "packages/daemon/bin/flintlockd.js");
 const CLI = join(ROOT, "packages/cli/bin/flintlock.js");
+/** Two seconds where a processor is real; in an emulated host it is a minute */
+const START_MS = 180_000;
 
 export interface Result {
   readonly code: number | null;
@@ -69,7 +71,7 @@ export class TestDaemon implements AsyncDisposable {
       this.#log = (this.#log + chunk.toString()).slice(-200_000);
     });
     this.#child = child;
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + START_MS;
     while (!(await answers(this.socket))) {
       if (child.exitCode !== null || Date.now() > deadline)
         throw new Error(`flintlockd does not start: ${this.#log}`);

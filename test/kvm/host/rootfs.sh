@@ -36,7 +36,9 @@ python3: small servers of the tests
 libcap-ng0: virtiofsd is linked to it
 libseccomp2: and to this
 libstdc++6: Node.js is linked to it
-zstd: layers compressed with it
+zstd: layers and kernels compressed with it
+lz4: kernels compressed with it
+xz-utils: and with this
 "
 names=$(echo "$packages" | sed -n 's/:.*//p' | paste -sd,)
 

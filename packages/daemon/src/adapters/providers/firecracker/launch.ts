@@ -3,7 +3,7 @@
  * anything is touched. The VMM is started first and told afterwards what to be: until `InstanceStart` it executes no
  * guest, and a daemon that finds it so begins anew.
  */
-import { chmod, open, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, open, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FlintlockError, type Machine } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
@@ -84,7 +84,7 @@ export const launch = async (
   signal.throwIfAborted();
   const identity = await spawnWithConsole(command, directory, processes);
   try {
-    await writeFile(join(directory, PID_FILE), String(identity.pid), { mode: 0o600 });
+    await writePidFile(directory, identity.pid);
     await listens(directory, identity, processes, signal);
     for (const request of requests) await askVmm(directory, API_SOCKET, request, signal);
     await jailer?.seal(machine);
@@ -98,6 +98,13 @@ export const launch = async (
     }
     throw await earlyDeath(directory, error);
   }
+};
+
+/** COMPAT: upstream's users wait for it and read the number at once, so it is there with it or not at all. */
+const writePidFile = async (directory: string, pid: number): Promise<void> => {
+  const path = join(directory, PID_FILE);
+  await writeFile(`${path}.tmp`, String(pid), { mode: 0o600 });
+  await rename(`${path}.tmp`, path);
 };
 
 /** What is needed of the machine's own files beside its disks. */

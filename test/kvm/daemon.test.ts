@@ -1,0 +1,67 @@
+/** The daemon with each VMM: what a person does first, on a real network, and that microVMs outlive the daemon. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { vmmBinaries } from "../integration/providers/vmm-binaries.ts";
+import { processesNaming, type Result, TestDaemon } from "../support/daemon.ts";
+import { NetworkLab } from "../support/network-lab.ts";
+
+const PROVIDERS = [
+  { provider: "firecracker", option: "firecracker-bin", program: "firecracker" },
+] as const;
+const GUEST = ["--net", "bridge=br0", "-m", "256M"] as const;
+
+const ok = (result: Result): string => {
+  expect(result.code, result.stderr).toBe(0);
+  return result.stdout;
+};
+
+for (const { provider, option, program } of PROVIDERS) {
+  for (const { name, path, obstacle } of await vmmBinaries(program)) {
+    const title = obstacle === undefined ? name : `${name}: ${obstacle}`;
+    describe.skipIf(obstacle !== undefined)(title, () => {
+      let lab: NetworkLab;
+      let daemon: TestDaemon;
+      beforeAll(async () => {
+        lab = await NetworkLab.open();
+        daemon = await TestDaemon.start(
+          ["--default-provider", provider, `--${option}`, path ?? name, "--bridge-name", "br0"],
+          ["ip", "netns", "exec", lab.namespace("host")],
+        );
+      });
+      afterAll(async () => {
+        await daemon?.[Symbol.asyncDispose]();
+        await lab?.[Symbol.asyncDispose]();
+      });
+
+      const flintlock = async (...args: readonly string[]) => await daemon.flintlock(args);
+
+      test("run prints what the command prints, returns its exit code, and leaves no VM", async () => {
+        const result = await flintlock("run", ...GUEST, "--", "sh", "-c", "echo $((6*7)); exit 3");
+        expect(result.stdout, result.stderr).toBe("42\n");
+        expect(result.code).toBe(3);
+        expect(ok(await flintlock("ls", "-q"))).toBe("");
+      });
+
+      test("a VM gets an address, outlives a kill -9 of the daemon, stops, starts and goes", async () => {
+        ok(await flintlock("run", "-d", "-n", "keeper", ...GUEST, "--", "sleep", "100000"));
+        const [vm] = JSON.parse(ok(await flintlock("inspect", "keeper", "-o", "json"))) as [{ uid: string }];
+        expect(await processesNaming(vm.uid)).toHaveLength(1);
+        const ask = ["exec", "keeper", "--", "sh", "-c"];
+        expect(ok(await flintlock(...ask, "ip -4 -o addr show dev eth0"))).toMatch(/inet 10\.77\.0\.\d+\/24/);
+        ok(await flintlock(...ask, "ping -c 1 -W 10 10.77.0.1; echo kept > /kept; sync"));
+
+        await daemon.kill("SIGKILL");
+        await daemon.start();
+        expect(ok(await flintlock(...ask, "cat /kept"))).toBe("kept\n");
+
+        ok(await flintlock("stop", "keeper"));
+        expect(await processesNaming(vm.uid)).toEqual([]);
+        ok(await flintlock("start", "keeper"));
+        expect(ok(await flintlock(...ask, "cat /kept"))).toBe("kept\n");
+
+        ok(await flintlock("rm", "--force", "keeper"));
+        expect(await processesNaming(vm.uid)).toEqual([]);
+        expect(lab.links().filter((link) => link.startsWith("fltap"))).toEqual([]);
+      });
+    });
+  }
+}
