@@ -41,7 +41,7 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
     -no-user-config
     -no-reboot
     -display none
-    -machine microvm,acpi=on
+    -machine microvm,acpi=on,rtc=on
     -global virtio-mmio.force-legacy=false
     -accel tcg,tb-size=64
     -cpu max
@@ -75,7 +75,7 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
 test("under KVM the guest gets the host's processor and needs no TSC rate", () => {
   const args = qemuArgs(machine, undefined, { accelerator: "kvm", tscKhz: undefined }, ACPI);
   expect(lines(args)).toContain("-accel kvm\n-cpu host");
-  expect(lines(args)).toContain("-machine microvm,acpi=on");
+  expect(lines(args)).toContain("-machine microvm,acpi=on,rtc=on");
   expect(lines(args)).not.toContain("tsc");
   expect(args).not.toContain("-initrd");
 });
@@ -92,7 +92,7 @@ test("under TCG without a known rate the board is q35, over PCI", () => {
 test("more devices than microvm has room for make it q35, and more than that are refused", () => {
   const disk = { volumeId: "v", path: "/v", format: "raw", isReadOnly: true } as const;
   const withDisks = (count: number): Machine => ({ ...machine, disks: new Array(count).fill(disk) });
-  expect(qemuArgs(withDisks(20), undefined, host, ACPI)).toContain("microvm,acpi=on");
+  expect(qemuArgs(withDisks(20), undefined, host, ACPI)).toContain("microvm,acpi=on,rtc=on");
   expect(lines(qemuArgs(withDisks(21), undefined, host, ACPI))).toContain("-machine q35");
   expect(() => qemuArgs(withDisks(25), undefined, host, ACPI)).toThrow(
     /at most 26 volumes and interfaces together.*27/,
@@ -136,7 +136,7 @@ test("ports need a user-mode interface and an IPv4 address", () => {
 });
 
 test("a kernel without ACPI is told of its devices on the command line, by QEMU itself", () => {
-  expect(qemuArgs(machine, undefined, host, { hasAcpi: false })).toContain("microvm,acpi=off");
+  expect(qemuArgs(machine, undefined, host, { hasAcpi: false })).toContain("microvm,acpi=off,rtc=on");
 });
 
 test("the seed is the last disk, a partition is found by its UUID, and features are added to the model", () => {

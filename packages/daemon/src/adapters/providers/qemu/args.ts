@@ -77,7 +77,8 @@ export const qemuArgs = (
     board === "microvm"
       ? [
           "-machine",
-          `microvm,acpi=${kernel.hasAcpi ? "on" : "off"}`,
+          // Under KVM the board comes without a clock, and kernels wait in vain for one to answer.
+          `microvm,acpi=${kernel.hasAcpi ? "on" : "off"},rtc=on`,
           "-global",
           "virtio-mmio.force-legacy=false",
         ]
