@@ -1,15 +1,27 @@
 /** docs/providers.md: what each provider can do, from what it says of itself. */
 import { type Capability, type ProviderTraits, silentLog } from "../../packages/core/src/index.ts";
+import { createCloudHypervisorProvider } from "../../packages/daemon/src/adapters/providers/cloudhypervisor/provider.ts";
 import { createFirecrackerProvider } from "../../packages/daemon/src/adapters/providers/firecracker/provider.ts";
 import { createQemuProvider } from "../../packages/daemon/src/adapters/providers/qemu/provider.ts";
+import type { Virtiofs } from "../../packages/daemon/src/adapters/providers/shared/virtiofsd.ts";
 import { code, table } from "./markdown.ts";
 
 const NOWHERE = { agentSocketsDir: "/nowhere", log: silentLog, bootDeadlineMs: 1 };
 
+/** SAFETY: nothing else of it is asked here. */
+const SHARING = { isAvailable: true } as Virtiofs;
+
 /** Making one asks nothing of the host. Those first that "auto" prefers, as in assemble.ts. */
 const PROVIDERS: readonly ProviderTraits[] = [
   createFirecrackerProvider({ ...NOWHERE, binary: "", kernelsDir: "/nowhere" }),
-  createQemuProvider({ ...NOWHERE, binary: "", accelerator: "tcg", stateFile: "/nowhere" }),
+  createCloudHypervisorProvider({ ...NOWHERE, binaries: [], virtiofs: SHARING }),
+  createQemuProvider({
+    ...NOWHERE,
+    binary: "",
+    accelerator: "tcg",
+    stateFile: "/nowhere",
+    virtiofs: SHARING,
+  }),
 ].map(({ traits }) => traits);
 
 /** In words of who asks for a microVM; what only matters inside the daemon is left out. */
@@ -42,6 +54,7 @@ ${table(
 )}
 
 This table is made by \`npm run docs\` from what the providers say of themselves; a request is checked against the same.
+virtiofs needs a daemon that is root, virtiofsd, and \`--virtiofs-root\` ([cloud-hypervisor.md](cloud-hypervisor.md)).
 
 ## Which one a microVM gets
 

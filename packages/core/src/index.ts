@@ -38,6 +38,7 @@ export type * from "./ports/log-reader.ts";
 export type * from "./ports/network-manager.ts";
 export * from "./ports/provider.ts";
 export type * from "./ports/seed-disks.ts";
+export type * from "./ports/shared-directories.ts";
 export type * from "./ports/state-store.ts";
 export * from "./ports/telemetry.ts";
 export type * from "./ports/vm-directory.ts";

@@ -25,6 +25,7 @@ import {
   Reconciler,
   Repository,
   type SeedDisks,
+  type SharedDirectories,
   type UseCases,
   type VmDirectories,
   type VolumeStore,
@@ -38,8 +39,12 @@ import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
 import { createImageStore } from "./adapters/images/image-store.ts";
 import { logReader } from "./adapters/logs/log-reader.ts";
 import { createNetworkManager } from "./adapters/network/network-manager.ts";
+import { createCloudHypervisorProvider } from "./adapters/providers/cloudhypervisor/provider.ts";
 import { createFirecrackerProvider } from "./adapters/providers/firecracker/provider.ts";
 import { createQemuProvider } from "./adapters/providers/qemu/provider.ts";
+import { createSharedRoots } from "./adapters/providers/shared/shared-directories.ts";
+import { createVirtiofs, type Virtiofs } from "./adapters/providers/shared/virtiofsd.ts";
+import type { VmmProvider } from "./adapters/providers/shared/vmm-provider.ts";
 import { LevelStore } from "./adapters/store/level-store.ts";
 import { systemClock } from "./adapters/time/system-clock.ts";
 import { ulidSource } from "./adapters/time/ulid-source.ts";
@@ -61,6 +66,7 @@ interface Host {
   readonly images: ImageStore & ImageLoader;
   readonly volumes: VolumeStore;
   readonly seeds: SeedDisks;
+  readonly sharedDirectories: SharedDirectories;
   readonly directories: VmDirectories;
   readonly network: NetworkManager;
   /** Undefined when no provider works */
@@ -195,12 +201,19 @@ const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host>
     }),
     config.guestImagesDir,
   );
-  const { providers, qemu } = realProviders(config, log, life);
+  const virtiofs = createVirtiofs({
+    binaries: config.virtiofsBinaries,
+    roots: createSharedRoots(config.virtiofsRoots),
+    log: log.child({ component: "virtiofs" }),
+  });
+  life.add("virtiofs", virtiofs, async (it) => it.close());
+  const { providers, qemu } = realProviders(config, virtiofs, log, life);
   return {
     providers,
     images,
     volumes: createVolumeStore(),
     seeds: createSeedDisks(),
+    sharedDirectories: virtiofs,
     directories: createVmDirectories(config.stateDir),
     network: createNetworkManager({
       bridge: config.bridgeName,
@@ -222,8 +235,9 @@ const realHost = async (config: Config, log: Log, life: Lifetime): Promise<Host>
  * All that this daemon knows, those first that "auto" prefers: small VMMs start sooner and take less. Making one asks nothing
  * of the host: whether it works here is for its `availability`.
  */
-const realProviders = (config: Config, log: Log, life: Lifetime) => {
-  const common = { bootDeadlineMs: BOOT_DEADLINE_MS, agentSocketsDir: join(config.stateDir, "vsock") };
+const realProviders = (config: Config, virtiofs: Virtiofs, log: Log, life: Lifetime) => {
+  const agentSocketsDir = join(config.stateDir, "vsock");
+  const common = { bootDeadlineMs: BOOT_DEADLINE_MS, agentSocketsDir, virtiofs };
   const qemu = createQemuProvider({
     ...common,
     binary: config.qemuBinary,
@@ -237,6 +251,12 @@ const realProviders = (config: Config, log: Log, life: Lifetime) => {
     const probed = await qemu.accelerator(signal).catch(() => undefined);
     return probed?.accelerator === "tcg" ? probed.reason : undefined;
   };
+  const cloudHypervisor = createCloudHypervisorProvider({
+    ...common,
+    binaries: config.cloudHypervisorBinaries,
+    kvmObstacle,
+    log: log.child({ component: "cloudhypervisor" }),
+  });
   const firecracker = createFirecrackerProvider({
     ...common,
     ...config.firecracker,
@@ -244,7 +264,7 @@ const realProviders = (config: Config, log: Log, life: Lifetime) => {
     kernelsDir: join(config.stateDir, "kernels"),
     log: log.child({ component: "firecracker" }),
   });
-  const providers = [firecracker, qemu];
+  const providers: readonly VmmProvider[] = [firecracker, cloudHypervisor, qemu];
   for (const provider of providers) {
     life.add(`${provider.traits.name} provider`, provider, (it) => it.close());
   }
@@ -266,6 +286,7 @@ const simulatedHost = (): Host => {
     images,
     volumes: fake,
     seeds: new FakeSeeds(),
+    sharedDirectories: fake,
     directories: fake,
     network: fake,
     accelerator: async () => undefined,

@@ -1,4 +1,4 @@
-/** Machines of every kind that Firecracker can run. */
+/** Machines of every kind that Firecracker can run; Cloud Hypervisor can as well. */
 import type { Machine, MachineDisk, MachineInterface, Uid } from "@flintlock/core";
 import fc from "fast-check";
 

@@ -8,6 +8,7 @@ import type { Log } from "../ports/log.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
 import type { Provider } from "../ports/provider.ts";
 import type { SeedDisks } from "../ports/seed-disks.ts";
+import type { SharedDirectories } from "../ports/shared-directories.ts";
 import type { Telemetry } from "../ports/telemetry.ts";
 import type { VmDirectories } from "../ports/vm-directory.ts";
 import type { VolumeStore } from "../ports/volume-store.ts";
@@ -23,6 +24,7 @@ export interface Ports {
   readonly network: NetworkManager;
   readonly cloudInit: CloudInit;
   readonly seeds: SeedDisks;
+  readonly sharedDirectories: SharedDirectories;
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;

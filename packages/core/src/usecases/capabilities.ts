@@ -11,18 +11,18 @@ export const checkCapabilities = (
   spec: MicroVMSpec,
   { capabilities, maxVcpu, name }: ProviderTraits,
 ): void => {
-  const need: Need = (capability, field, what) => {
+  const need: Need = (capability, field, what, hint) => {
     if (capabilities.has(capability)) return;
     throw new FlintlockError(
       "failed_precondition",
       `${field}: ${what} not supported by the microvm provider`,
-      { detail: { field, provider: name } },
+      { detail: { field, provider: name }, hint },
     );
   };
   const macvtap = spec.interfaces.findIndex(({ type, isUserMode }) => type === "macvtap" && !isUserMode);
   if (macvtap >= 0) need("macvtap", `interfaces[${macvtap}].type`, "macvtap network interfaces");
   const virtiofs = spec.additionalVolumes.findIndex(({ source }) => source.kind === "virtiofs");
-  if (virtiofs >= 0) need("virtiofs", `additional_volumes[${virtiofs}].source`, "virtiofs");
+  if (virtiofs >= 0) need("virtiofs", `additional_volumes[${virtiofs}].source`, "virtiofs", VIRTIOFS_HINT);
   if (spec.ports.length > 0) need("user-network", "ports", "published ports");
   checkCpuConfig(spec.cpuConfig, need);
   checkLimits(spec.limits, capabilities.has("disk-limits"), need);
@@ -36,7 +36,9 @@ export const checkCapabilities = (
   }
 };
 
-type Need = (capability: Capability, field: string, what: string) => void;
+type Need = (capability: Capability, field: string, what: string, hint?: string) => void;
+
+const VIRTIOFS_HINT = "start the daemon as root, with virtiofsd and --virtiofs-root, where the provider can";
 
 const checkCpuConfig = (config: CpuConfig | undefined, need: Need): void => {
   const { featuresToEnable = [], kvmCapabilitiesToDisable = [] } = config ?? {};

@@ -238,7 +238,7 @@ test("one that is asked for by name is taken, or refused with what it lacks and 
   expect(refusal({ additionalVolumes: [virtiofs] }, { provider: "qemu" })).toMatchObject({
     code: "failed_precondition",
     message: "additional_volumes[0].source: virtiofs not supported by the microvm provider",
-    hint: "cloudhypervisor can",
+    hint: expect.stringMatching(/^cloudhypervisor can; or start the daemon .* --virtiofs-root/),
   });
   const other = { provider: "qemu", host: "with firecracker alone" } as const;
   expect(refusal({ interfaces: [MACVTAP] }, { ...other, provider: "firecracker" }).hint).toBe(

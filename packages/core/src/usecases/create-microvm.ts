@@ -21,6 +21,7 @@ import { chooseProvider } from "./choose-provider.ts";
 import { createOnce } from "./create-once.ts";
 import { checkNetworkConfig, withInstanceId, withMetadataInterface } from "./metadata.ts";
 import { checkQuotas } from "./quota-check.ts";
+import { checkSharedDirectories } from "./shared-directories.ts";
 
 export interface CreateParts {
   readonly ports: Ports;
@@ -55,6 +56,7 @@ const accept = async (
   });
   const candidates = await askCandidates(parts.ports);
   const choice = chooseProvider(parsed, { candidates, network, isByDefault: input.provider === "" });
+  await checkSharedDirectories(choice.spec, parts.ports.sharedDirectories);
   const isWire = input.extension === undefined;
   const linked = withMetadataInterface(choice.spec, choice.traits, isWire);
   checkNetworkConfig(linked, uid, cloudInit);

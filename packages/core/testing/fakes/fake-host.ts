@@ -13,6 +13,7 @@ import {
   type NetworkInterface,
   type NetworkManager,
   type OciReference,
+  type SharedDirectories,
   type Uid,
   type VmDirectories,
   type VmKey,
@@ -85,11 +86,17 @@ export const fakeImage = (reference: OciReference): Image => {
 };
 
 /** Directories, volumes, interfaces and ports that are entries of sets. */
-export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, HostPorts {
+export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, HostPorts, SharedDirectories {
   readonly directories = new Set<string>();
   readonly disks = new Map<string, readonly string[]>();
   readonly devices = new Map<Uid, Map<string, InterfaceStatus>>();
+  /** Why a directory is not shared, by its path */
+  readonly refusals = new Map<string, string>();
   #nextPort = 40_000;
+
+  async refusal(hostPath: string): Promise<string | undefined> {
+    return this.refusals.get(hostPath);
+  }
 
   serves(): boolean {
     return true;

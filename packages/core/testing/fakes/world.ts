@@ -78,6 +78,7 @@ export class World {
       network: this.host,
       cloudInit: fakeCloudInit,
       seeds: this.seeds,
+      sharedDirectories: this.host,
       clock: this.clock,
       log: silentLog,
       telemetry: tellEach(this.#listeners),

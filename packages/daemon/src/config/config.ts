@@ -31,6 +31,11 @@ export interface Config {
   readonly qemuBinary: string;
   readonly accelerator: "auto" | "kvm" | "tcg";
   readonly firecracker: FirecrackerConfig;
+  /** Those to try, the preferred first */
+  readonly cloudHypervisorBinaries: readonly string[];
+  readonly virtiofsBinaries: readonly string[];
+  /** Absolute; empty = no directory of the host is shared with guests */
+  readonly virtiofsRoots: readonly string[];
   readonly bridgeName: string | undefined;
   /** The link that MACVTAP interfaces share */
   readonly parentInterface: string | undefined;

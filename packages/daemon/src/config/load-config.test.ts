@@ -75,15 +75,35 @@ test("of a level and a verbosity the one of the stronger source counts", () => {
 
 test("what has no effect yet is said, and only when it is set", () => {
   expect(load({}).config.notices.map(({ option }) => option)).toEqual(["grpc-endpoint"]);
-  const args = ["--insecure", "--virtiofs-bin", "/usr/bin/virtiofsd", "--firecracker-detach=false"];
+  const args = ["--insecure", "--cloudhypervisor-detach=false", "--firecracker-detach=false"];
   const options = load({ args, env: { FLINTLOCKD_CONTAINERD_NS: "x" } }).config.notices;
   expect(options.map(({ option }) => option)).toEqual([
     "insecure",
     "containerd-ns",
     "firecracker-detach",
-    "virtiofs-bin",
+    "cloudhypervisor-detach",
   ]);
   expect(options[1]?.text).toMatch(/^has no effect: /);
+});
+
+test("programs by another name are tried only where nobody has named one; shared roots are absolute", () => {
+  expect(load({}).config).toMatchObject({
+    cloudHypervisorBinaries: ["cloud-hypervisor-static", "cloud-hypervisor"],
+    virtiofsBinaries: ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"],
+    virtiofsRoots: [],
+  });
+  const args = [
+    "--cloudhypervisor-bin",
+    "/opt/ch",
+    "--virtiofs-root",
+    "/srv/a",
+    "--virtiofs-root",
+    "/srv/b/",
+  ];
+  expect(load({ args }).config).toMatchObject({
+    cloudHypervisorBinaries: ["/opt/ch"],
+    virtiofsRoots: ["/srv/a", "/srv/b"],
+  });
 });
 
 test("any provider may be the default, whether or not it works here; a name that nobody knows may not", () => {

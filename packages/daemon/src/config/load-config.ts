@@ -10,7 +10,7 @@ import { firecrackerConfig } from "./firecracker-config.ts";
 import { listeningRules } from "./listening-rules.ts";
 import { logLevel, logOutput } from "./logging.ts";
 import { settingError } from "./option-value.ts";
-import { OPTION_NAMES, optionOf } from "./options.ts";
+import { OPTION_NAMES, OPTIONS, optionOf } from "./options.ts";
 import { absolutePath, defaultSocketPath, defaultStateDir, dockerConfigPath, optionalPath } from "./paths.ts";
 import { basicAuthToken, secretNotices } from "./secrets.ts";
 import { mergeSettings, type Settings } from "./settings.ts";
@@ -50,6 +50,9 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
     qemuBinary: settings.get("qemu-bin") || "qemu-system-x86_64",
     accelerator: settings.get("accelerator"),
     firecracker: firecrackerConfig(settings, stateDir),
+    cloudHypervisorBinaries: orElse(settings, "cloudhypervisor-bin", "cloud-hypervisor"),
+    virtiofsBinaries: orElse(settings, "virtiofs-bin", "/usr/lib/qemu/virtiofsd"),
+    virtiofsRoots: settings.get("virtiofs-root").map((path) => absolutePath(path, "virtiofs-root")),
     bridgeName: hostInterface(settings, "bridge-name"),
     parentInterface: hostInterface(settings, "parent-iface"),
     allowedBridges: settings.get("allow-bridge").map((name) => parseHostInterface(name, "--allow-bridge")),
@@ -76,6 +79,17 @@ export const loadConfig = (flags: CommandLine["settings"], host: ConfigHost): Lo
     ],
   };
   return { config: Object.freeze(config), settings };
+};
+
+/** A default name of upstream's is not the only one that the program goes by. */
+const orElse = (
+  settings: Settings,
+  name: "cloudhypervisor-bin" | "virtiofs-bin",
+  other: string,
+): readonly string[] => {
+  const path = settings.get(name);
+  if (path === "") return [OPTIONS[name].default, other];
+  return settings.isSet(name) ? [path] : [path, other];
 };
 
 const hostInterface = (settings: Settings, name: "bridge-name" | "parent-iface"): string | undefined => {

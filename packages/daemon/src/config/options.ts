@@ -10,7 +10,6 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 
 const NO_CONTAINERD = "images are pulled and kept by flintlockd itself, without containerd";
 const FIRECRACKER_STAYS = "a Firecracker always outlives the daemon, and the next one takes it up again";
-const NO_CLOUD_HYPERVISOR = "the provider cloudhypervisor is not there yet";
 
 export const OPTIONS = {
   socket: {
@@ -349,15 +348,15 @@ export const OPTIONS = {
     section: "providers",
     placeholder: "PATH",
     default: "cloud-hypervisor-static",
-    help: "Cloud Hypervisor's program",
-    noEffect: NO_CLOUD_HYPERVISOR,
+    help: "Cloud Hypervisor's program, v41 or newer",
+    defaultText: "cloud-hypervisor-static, or else cloud-hypervisor",
   },
   "cloudhypervisor-detach": {
     kind: "switch",
     section: "providers",
     default: true,
     help: "Cloud Hypervisor outlives the daemon",
-    noEffect: NO_CLOUD_HYPERVISOR,
+    noEffect: "it always does",
   },
   "virtiofs-bin": {
     kind: "text",
@@ -365,7 +364,13 @@ export const OPTIONS = {
     placeholder: "PATH",
     default: "/usr/libexec/virtiofsd",
     help: "virtiofsd's program",
-    noEffect: "virtiofs volumes are not there yet",
+    defaultText: "/usr/libexec/virtiofsd, or else QEMU's own, /usr/lib/qemu/virtiofsd",
+  },
+  "virtiofs-root": {
+    kind: "list",
+    section: "providers",
+    placeholder: "DIR",
+    help: "host directory below which virtiofs volumes may be; repeatable, none = no virtiofs",
   },
 
   verbosity: {

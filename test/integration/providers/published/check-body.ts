@@ -1,4 +1,4 @@
-/** Bodies of Firecracker's requests against its published OpenAPI document, and what its code refuses besides. */
+/** Bodies of requests to VMMs against their published OpenAPI documents, and what Firecracker's code refuses besides. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -22,8 +22,11 @@ export interface PublishedApi {
 
 export const PUBLISHED = ["v1.10.1", "v1.16.1"] as const;
 
-export const readPublished = async (tag: string): Promise<PublishedApi> =>
-  JSON.parse(await readFile(join(import.meta.dirname, `firecracker-${tag}.json`), "utf8")) as PublishedApi;
+export const readPublished = async (
+  tag: string,
+  kind: "firecracker" | "cloud-hypervisor" = "firecracker",
+): Promise<PublishedApi> =>
+  JSON.parse(await readFile(join(import.meta.dirname, `${kind}-${tag}.json`), "utf8")) as PublishedApi;
 
 /** What is wrong with a request, as sentences; empty = nothing. */
 export const violationsOf = (

@@ -5,11 +5,12 @@
  */
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
-import { access, mkdtemp, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { FlintlockError } from "@flintlock/core";
+import { KVM_DEVICE, kvmObstacle } from "../shared/kvm-device.ts";
 
 const run = promisify(execFile);
 
@@ -30,7 +31,6 @@ export interface Probe {
 }
 
 const TOO_SLOW = "a guest under KVM did not run its firmware in time";
-const KVM_DEVICE = "/dev/kvm";
 /** A working KVM takes some 0.1 s */
 const PROBE_TIMEOUT_MS = 5000;
 const VERSION_TIMEOUT_MS = 10_000;
@@ -101,19 +101,6 @@ const judge = (error: unknown): AcceleratorReport => {
       .split("\n")[0]
       ?.slice(0, 200) ?? "";
   return { accelerator: "tcg", reason: `QEMU failed under KVM: ${words}` };
-};
-
-const kvmObstacle = async (device: string): Promise<string | undefined> => {
-  try {
-    await using _device = await open(device, "r+");
-    return undefined;
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    if (code === "ENOENT") return `there is no ${device}`;
-    if (code === "EACCES" || code === "EPERM")
-      return `${device} may not be opened; join its group to use KVM`;
-    return `${device} cannot be opened (${code})`;
-  }
 };
 
 /** Real-mode code where an x86 processor starts: `mov al,TOKEN; mov dx,0xf4; out dx,al; hlt; jmp to hlt`. */

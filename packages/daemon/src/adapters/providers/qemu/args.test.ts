@@ -175,3 +175,25 @@ test("limits are kept by a filter above each volume and not above the seed, and 
   expect(lines(waiting)).toContain("virtio-balloon");
   expect(waiting).not.toContain("-S");
 });
+
+test("directories of the host: memory that virtiofsd can map, and a device for each, on either board", () => {
+  const filesystems = ["user", "docs"].map((tag) => ({
+    volumeId: tag,
+    tag,
+    hostPath: "/srv/shared",
+    isReadOnly: false,
+  }));
+  const shared = { ...machine, filesystems };
+  const microvm = lines(qemuArgs(shared, "initrd.img", host, ACPI));
+  expect(microvm).toContain("-machine microvm,acpi=on,memory-backend=shared-memory\n");
+  expect(microvm).toContain(
+    '-object {"qom-type":"memory-backend-memfd","id":"shared-memory","size":268435456,"share":true}',
+  );
+  for (const [index, tag] of ["user", "docs"].entries()) {
+    expect(microvm).toContain(`-chardev socket,id=fs${index},path=virtiofs.${index}.sock`);
+    expect(microvm).toContain(`{"driver":"vhost-user-fs-device","chardev":"fs${index}","tag":"${tag}"}`);
+  }
+  const q35 = lines(qemuArgs(shared, "initrd.img", { ...host, tscKhz: undefined }, ACPI));
+  expect(q35).toContain("-machine q35,usb=off,vmport=off,memory-backend=shared-memory");
+  expect(q35).toContain("vhost-user-fs-pci");
+});

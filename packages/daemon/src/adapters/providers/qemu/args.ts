@@ -5,7 +5,6 @@
  * measure its TSC (see tsc.ts), and room for more devices. All that holds a name or path of others is given
  * as JSON, in which a comma is a comma. Sockets and logs are relative: QEMU runs in the VM's directory.
  */
-import { createHash } from "node:crypto";
 import { isIPv4 } from "node:net";
 import {
   FlintlockError,
@@ -16,7 +15,9 @@ import {
   type RateLimits,
 } from "@flintlock/core";
 import { completedCmdline, kernelCmdline } from "../shared/cmdline.ts";
+import { diskSerial } from "../shared/disk-serial.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
+import { virtiofsSocket } from "../shared/virtiofsd-process.ts";
 import type { Accelerator } from "./accelerator.ts";
 import { withDiskLimits } from "./disk-limits.ts";
 
@@ -35,8 +36,6 @@ const PCI_SLOTS = 28;
 const OWN_DEVICES = 2;
 /** After stdin, stdout and stderr */
 const FIRST_DESCRIPTOR = 3;
-/** VIRTIO_BLK_ID_BYTES */
-const MAX_SERIAL_BYTES = 20;
 /** TCG's code cache defaults to a gigabyte or more of host memory; nothing is lost with these */
 const SMALL_CODE_CACHE_MIB = 64;
 const LARGE_CODE_CACHE_MIB = 256;
@@ -69,6 +68,7 @@ export const qemuArgs = (
   kernel: KernelFacts,
 ): readonly string[] => {
   const board = boardFor(machine, host);
+  const memory = sharesMemory(machine) ? `,memory-backend=${SHARED_MEMORY}` : "";
   const driver = (name: string): string => `${name}-${board === "microvm" ? "device" : "pci"}`;
   return [
     ["-name", `guest=${vmmMarker(machine.uid)},process=${processName(machine.label)}`],
@@ -78,11 +78,11 @@ export const qemuArgs = (
       ? [
           "-machine",
           // Under KVM the board comes without a clock, and kernels wait in vain for one to answer.
-          `microvm,acpi=${kernel.hasAcpi ? "on" : "off"},rtc=on`,
+          `microvm,acpi=${kernel.hasAcpi ? "on" : "off"},rtc=on${memory}`,
           "-global",
           "virtio-mmio.force-legacy=false",
         ]
-      : ["-machine", "q35,usb=off,vmport=off"],
+      : ["-machine", `q35,usb=off,vmport=off${memory}`],
     accelArgs(machine, host),
     ["-smp", `cpus=${machine.vcpu}`, "-m", `size=${machine.memoryMib}M`],
     ["-kernel", machine.kernelPath, ...(initrd === undefined ? [] : ["-initrd", initrd])],
@@ -105,12 +105,14 @@ export const qemuArgs = (
     ),
     networkArgs(machine, driver("virtio-net")),
     balloonArgs(machine, driver("virtio-balloon")),
+    filesystemArgs(machine, driver("vhost-user-fs")),
   ].flat();
 };
 
 const boardFor = (machine: Machine, host: HostFacts): Board => {
   const own = OWN_DEVICES + (machine.balloonMib === undefined ? 0 : 1);
-  const asked = disksOf(machine).length + machine.interfaces.length;
+  const { interfaces, filesystems = [] } = machine;
+  const asked = disksOf(machine).length + interfaces.length + filesystems.length;
   const devices = own + asked;
   if (devices > PCI_SLOTS) {
     throw new FlintlockError(
@@ -209,15 +211,9 @@ const diskArgs = (
   return [
     ...(limited.group === undefined ? [] : ["-object", json(limited.group)]),
     ...["-blockdev", json(limited.block)],
-    ...["-device", json({ driver, drive: node, serial: serialOf(disk.volumeId) })],
+    ...["-device", json({ driver, drive: node, serial: diskSerial(disk.volumeId) })],
   ];
 };
-
-/** A volume's id as its disk's serial number, or its hash where that is too long. */
-const serialOf = (volumeId: string): string =>
-  Buffer.byteLength(volumeId) <= MAX_SERIAL_BYTES
-    ? volumeId
-    : createHash("sha256").update(volumeId).digest("hex").slice(0, MAX_SERIAL_BYTES);
 
 /**
  * How much it takes is told to QEMU once it listens (`executes` in launch.ts): until then no processor runs. What the guest
@@ -285,6 +281,22 @@ const forwardRule = ({ protocol, hostIp, hostPort, guestPort }: PortPublication,
   throw new FlintlockError("unsupported", `ports[${index}].host_ip: QEMU publishes on IPv4 addresses only`, {
     detail: { field: `ports[${index}].host_ip` },
   });
+};
+
+const SHARED_MEMORY = "shared-memory";
+
+const sharesMemory = ({ filesystems = [] }: Machine): boolean => filesystems.length > 0;
+
+/** virtiofsd, which listens already, maps the guest's memory (QEMU: docs/system/devices/vhost-user.rst). */
+const filesystemArgs = (machine: Machine, driver: string): readonly string[] => {
+  if (!sharesMemory(machine)) return [];
+  const size = machine.memoryMib * 1024 * 1024;
+  const memory = { "qom-type": "memory-backend-memfd", id: SHARED_MEMORY, size, share: true };
+  const devices = (machine.filesystems ?? []).flatMap(({ tag }, index) => [
+    ...["-chardev", `socket,id=fs${index},path=${virtiofsSocket(index)}`],
+    ...["-device", json({ driver, chardev: `fs${index}`, tag })],
+  ]);
+  return ["-object", json(memory), ...devices];
 };
 
 /** Shown by ps; the kernel keeps 15 bytes. */

@@ -10,10 +10,12 @@
  */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
+import { type Capability, type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
 import { createAgentSockets } from "../shared/agent-sockets.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import { createKeyedLock } from "../shared/keyed-lock.ts";
+import { launchWith, type Virtiofs } from "../shared/virtiofsd.ts";
+import { VIRTIOFS_LOG } from "../shared/virtiofsd-process.ts";
 import type { VmmDriver } from "../shared/vmm-driver.ts";
 import { VMM_LOG } from "../shared/vmm-process.ts";
 import { createVmmProvider, type VmmProvider, type VmmProviderOptions } from "../shared/vmm-provider.ts";
@@ -26,12 +28,20 @@ import { machineMetrics } from "./metrics.ts";
 import { hasLaunched, isPaused, pressPowerButton, setPaused } from "./run-state.ts";
 import { hostTscKhz } from "./tsc.ts";
 
-const TRAITS: ProviderTraits = {
+const CAPABILITIES: readonly Capability[] = [
+  "user-network",
+  "macvtap",
+  "cpu-features",
+  "disk-limits",
+  "balloon",
+];
+
+const traitsOf = (virtiofs: Virtiofs | undefined): ProviderTraits => ({
   name: "qemu",
-  capabilities: new Set(["user-network", "macvtap", "cpu-features", "disk-limits", "balloon"]),
+  capabilities: new Set([...CAPABILITIES, ...(virtiofs?.isAvailable ? (["virtiofs"] as const) : [])]),
   diskFormats: ["qcow2", "raw"],
   maxVcpu: 64,
-};
+});
 const STATUS_BOUNDS = { maxBytes: 1024 * 1024, keepBytes: 32 * 1024 };
 
 export interface QemuOptions extends VmmProviderOptions {
@@ -43,6 +53,8 @@ export interface QemuOptions extends VmmProviderOptions {
   readonly stateFile: string;
   /** For the sockets that lead to guests' agents; short: a socket's path has 107 bytes */
   readonly agentSocketsDir: string;
+  /** Undefined = no directory of the host is shared */
+  readonly virtiofs?: Virtiofs | undefined;
   /** The host's TSC rate, or that it is unknown; left out, the host is asked */
   readonly tscKhz?: number | undefined;
 }
@@ -60,7 +72,7 @@ export const createQemuProvider = (options: QemuOptions): QemuProvider => {
 type Accelerator = QemuProvider["accelerator"];
 
 const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver => {
-  const { log } = options;
+  const { log, virtiofs } = options;
   const channels = createChannels();
   const consoles = createConsoles();
   /** QMP serves one client at a time */
@@ -76,9 +88,14 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
   const agentSockets = createAgentSockets({ directory: options.agentSocketsDir, connect, log });
 
   return {
-    traits: TRAITS,
+    traits: traitsOf(virtiofs),
     agentSocket: agentSockets,
-    logs: { [CONSOLE_LOG]: undefined, [VMM_LOG]: undefined, [STATUS_LOG]: STATUS_BOUNDS },
+    logs: {
+      [CONSOLE_LOG]: undefined,
+      [VMM_LOG]: undefined,
+      [STATUS_LOG]: STATUS_BOUNDS,
+      [VIRTIOFS_LOG]: undefined,
+    },
     lastWords: { console: CONSOLE_LOG, VMM: VMM_LOG },
 
     async availability(signal) {
@@ -100,8 +117,14 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
 
     marker: vmmMarker,
 
-    launch: async (machine, processes, signal) =>
-      await launch(machine, options.binary, await facts(signal), processes, signal),
+    async launch(machine, processes, signal) {
+      const host = await facts(signal);
+      return await launchWith(virtiofs, machine, signal, () =>
+        launch(machine, options.binary, host, processes, signal),
+      );
+    },
+
+    attend: async (ref, vmm) => await virtiofs?.attend(ref, vmm),
 
     // The guest executes as soon as QEMU does, unless it waits for its balloon.
     hasLaunched: (ref) => questions.run(ref.uid, () => hasLaunched(ref.directory)),
@@ -119,7 +142,7 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
         () => true,
       ),
 
-    tidy: async () => {},
+    tidy: async (ref) => await virtiofs?.stop(ref),
 
     metrics: (machine, identity, scope, signal) =>
       machineMetrics(machine, identity, { scope, lock: questions }, signal),

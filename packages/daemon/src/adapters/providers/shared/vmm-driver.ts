@@ -14,6 +14,13 @@ import type {
 import type { LogBounds } from "./bounded-log.ts";
 import type { VmmIdentity, VmmJail, VmmProcesses } from "./vmm-process.ts";
 
+/** The very VMM that was seen to run, not one that comes after it. */
+export interface AttendedVmm {
+  isAlive(): Promise<boolean>;
+  /** Ends it without asking; `reason` is what its end is put down to */
+  end(reason: string): Promise<void>;
+}
+
 export interface VmmDriver {
   readonly traits: ProviderTraits;
   readonly agentSocket: AgentSocket;
@@ -35,6 +42,11 @@ export interface VmmDriver {
   launch(machine: Machine, processes: VmmProcesses, signal: AbortSignal): Promise<VmmIdentity>;
   /** False: the guest does not execute yet, because a daemon ended in the middle of `launch`. Asked of a running VMM */
   hasLaunched(ref: MachineRef, identity: VmmIdentity): Promise<boolean>;
+  /**
+   * Takes up what this daemon does beside a VMM that runs, such as keeping its console's log; called whenever one is seen
+   * to run. Idempotent and soon
+   */
+  attend?(ref: MachineRef, vmm: AttendedVmm): Promise<void>;
   /** Asks a guest that is not ours to end; resolves when it was asked, as far as one can know */
   pressPowerButton(ref: MachineRef, signal: AbortSignal): Promise<void>;
   /** Idempotent; of a VMM that runs */

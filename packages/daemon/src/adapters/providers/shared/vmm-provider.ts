@@ -84,6 +84,19 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
     log.info("VMM started", { uid: machine.uid, pid });
   };
 
+  const attend = async (ref: MachineRef, identity: VmmIdentity): Promise<void> => {
+    watched.add(ref.directory);
+    await driver.attend?.(ref, {
+      isAlive: () => processes.isAlive(identity),
+      end: async (reason) => {
+        if (!(await processes.isAlive(identity))) return;
+        // Before the end: whoever sees that first would have to guess.
+        await exitOf(ref, identity, reason);
+        await processes.terminate(identity, 0, new AbortController().signal);
+      },
+    });
+  };
+
   const finishLaunch = async (machine: Machine, signal: AbortSignal): Promise<void> => {
     const found = await find(machine);
     const isCutOff = found.state === "running" && !(await driver.hasLaunched(machine, found.identity));
@@ -106,7 +119,8 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
 
     async start(machine, signal) {
       await lock.run(machine.uid, () => startOnce(machine, signal));
-      watched.add(machine.directory);
+      const found = await find(machine);
+      if (found.state === "running") await attend(machine, found.identity);
     },
 
     async awaitReady(machine, signal) {
@@ -152,7 +166,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       const found = await find(ref);
       if (found.state === "never-started") return { state: "absent" };
       if (found.state === "gone") return { state: "exited", ...(await exitOf(ref, found.identity)) };
-      watched.add(ref.directory);
+      await attend(ref, found.identity);
       const { pid } = found.identity;
       const isReady = !(await reportsState(ref.directory)) || (await readGuestStatus(ref.directory)).isReady;
       return { state: "running", isReady, isPaused: await driver.isPaused(ref), pid };
