@@ -1,8 +1,8 @@
 /**
  * A list that stays true: what there is, then each change of it. On a terminal the table is drawn anew; anywhere else
- * what changed is a row, or an object, of its own, and what is gone or fits no more is not said.
+ * what changed is a row, or an object, of its own: DELETING the last of one that goes. What fits no more is not said.
  */
-import { type Client, events, type ext } from "@flintlock/client";
+import { type Client, events, ext } from "@flintlock/client";
 import type { Context } from "./context.ts";
 import { microvmView, uidOf } from "./microvm-view.ts";
 import { type OutputFormat, renderList } from "./output.ts";
@@ -32,18 +32,25 @@ export const watchList = async (
     if (isBookmark && isComplete) continue;
     isComplete ||= isBookmark;
     const isThere = microvm !== undefined && isWanted(microvm);
+    const last = shown.get(uid);
     if (isThere) shown.set(uid, microvm);
     else if (!isBookmark) shown.delete(uid);
     if (isBookmark) await view.all(() => sorted(shown));
-    else if (isComplete) await view.changed(() => sorted(shown), isThere ? microvm : undefined);
+    else if (isComplete) await view.changed(() => sorted(shown), isThere ? microvm : goneNow(microvm, last));
   }
 };
+
+/** The object is as it is now: one that went fast is gone before it was seen to go. */
+const goneNow = (now: ext.MicroVM | undefined, last: ext.MicroVM | undefined): ext.MicroVM | undefined =>
+  now === undefined && last !== undefined && last.state !== ext.State.DELETING
+    ? { ...last, state: ext.State.DELETING }
+    : undefined;
 
 type List = readonly ext.MicroVM[];
 
 interface WatchView {
   all(list: () => List): Promise<void>;
-  /** `microvm`: the one that changed, unless it is gone */
+  /** `microvm`: the one to say something of */
   changed(list: () => List, microvm: ext.MicroVM | undefined): Promise<void>;
 }
 
