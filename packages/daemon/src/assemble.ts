@@ -245,11 +245,11 @@ const realProviders = (config: Config, virtiofs: Virtiofs, log: Log, life: Lifet
     stateFile: join(config.stateDir, "accelerator.json"),
     log: log.child({ component: "qemu" }),
   });
-  // A device that opens proves nothing (qemu/accelerator.ts); where QEMU is there, it has tried.
+  // A device that opens proves nothing (qemu/accelerator.ts); where QEMU is there, it has tried. A guess condemns nobody.
   const kvmObstacle = async (signal: AbortSignal): Promise<string | undefined> => {
     if (config.accelerator !== "auto") return undefined;
     const probed = await qemu.accelerator(signal).catch(() => undefined);
-    return probed?.accelerator === "tcg" ? probed.reason : undefined;
+    return probed?.accelerator === "tcg" && probed.isGuess !== true ? probed.reason : undefined;
   };
   const cloudHypervisor = createCloudHypervisorProvider({
     ...common,

@@ -20,6 +20,8 @@ export interface AcceleratorReport {
   readonly accelerator: Accelerator;
   /** Why, for people */
   readonly reason: string;
+  /** A guess: the probe was not answered in time, which a busy host explains as well as a broken KVM */
+  readonly isGuess?: true;
 }
 
 export interface Probe {
@@ -31,8 +33,8 @@ export interface Probe {
 }
 
 const TOO_SLOW = "a guest under KVM did not run its firmware in time";
-/** A working KVM takes some 0.1 s */
-const PROBE_TIMEOUT_MS = 5000;
+/** A working KVM takes some 0.1 s, and seconds where the host is itself a guest, or busy */
+const PROBE_TIMEOUT_MS = 10_000;
 const VERSION_TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_STATE_BYTES = 4096;
@@ -52,7 +54,7 @@ export const probeAccelerator = async (probe: Probe, signal: AbortSignal): Promi
   if (remembered !== undefined) return remembered;
   const report = await askKvm(probe, signal);
   // A host that was too busy to answer in time may answer tomorrow.
-  if (report.reason !== TOO_SLOW) await remember(probe.stateFile, key, report);
+  if (report.isGuess !== true) await remember(probe.stateFile, key, report);
   return report;
 };
 
@@ -94,7 +96,7 @@ const tryKvm = async (
 const judge = (error: unknown): AcceleratorReport => {
   const { code, killed, stderr } = error as { code?: unknown; killed?: boolean; stderr?: unknown };
   if (code === PROBE_EXIT_CODE) return { accelerator: "kvm", reason: "a guest ran under KVM" };
-  if (killed === true) return { accelerator: "tcg", reason: TOO_SLOW };
+  if (killed === true) return { accelerator: "tcg", reason: TOO_SLOW, isGuess: true };
   const words =
     String(stderr ?? "")
       .trim()

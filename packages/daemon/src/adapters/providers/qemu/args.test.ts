@@ -185,7 +185,7 @@ test("directories of the host: memory that virtiofsd can map, and a device for e
   }));
   const shared = { ...machine, filesystems };
   const microvm = lines(qemuArgs(shared, "initrd.img", host, ACPI));
-  expect(microvm).toContain("-machine microvm,acpi=on,memory-backend=shared-memory\n");
+  expect(microvm).toContain("-machine microvm,acpi=on,rtc=on,memory-backend=shared-memory\n");
   expect(microvm).toContain(
     '-object {"qom-type":"memory-backend-memfd","id":"shared-memory","size":268435456,"share":true}',
   );
