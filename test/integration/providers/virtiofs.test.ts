@@ -172,7 +172,7 @@ for (const { name, path, isReadOnlyCapable, obstacle } of await VIRTIOFSDS()) {
           });
         } finally {
           vmm?.destroy();
-          for (const { pid } of await serversOf("01RACE")) process.kill(pid, "SIGKILL");
+          await killServersOf("01RACE");
           await handle.close();
         }
       });
@@ -187,7 +187,7 @@ for (const { name, path, isReadOnlyCapable, obstacle } of await VIRTIOFSDS()) {
           virtiofs: createVirtiofs({ binaries: [path], roots: createSharedRoots([]), log: silentLog }),
         });
         expect((await heir.observe(vm)).state).toBe("running");
-        for (const { pid } of await serversOf(vm.uid)) process.kill(pid, "SIGKILL");
+        await killServersOf(vm.uid);
         await heir.exited(vm, signal);
         expect(await heir.observe(vm)).toMatchObject({
           state: "exited",
@@ -209,3 +209,14 @@ const run = promisify(execFile);
 test.skipIf(process.geteuid?.() !== 0)("nothing of these tests is left mounted", async () => {
   expect((await run("cat", ["/proc/self/mountinfo"])).stdout).not.toContain("flintlock-shared");
 });
+
+/** One may take another along before its turn comes. */
+const killServersOf = async (uid: string): Promise<void> => {
+  for (const { pid } of await serversOf(uid)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It is gone.
+    }
+  }
+};

@@ -1,13 +1,12 @@
 /** Where the guest finds what a spec gives it: disk names, MACs. */
 import type { MicroVMSpec, NetworkInterface, Volume } from "./microvm.ts";
 import { deriveMac } from "./names.ts";
-import { volumesOf } from "./spec-parts.ts";
+import { diskVolumesOf, volumesOf } from "./spec-parts.ts";
 import type { Uid } from "./units.ts";
 
 /** `vda`, `vdb`, … in the order of the disks; with its number where the volume is a partition. Undefined: no disk. */
 export const guestDevice = (spec: MicroVMSpec, volume: Volume): string | undefined => {
-  const disks = volumesOf(spec).filter(({ source }) => source.kind === "image");
-  const index = disks.indexOf(volume);
+  const index = diskVolumesOf(spec).indexOf(volume);
   if (index === -1) return undefined;
   const letter = String.fromCharCode("a".charCodeAt(0) + index);
   return `vd${letter}${volume.partitionId === undefined ? "" : "1"}`;

@@ -6,6 +6,10 @@ import type { OciReference } from "./units.ts";
 export const volumesOf = (spec: MicroVMSpec): readonly Volume[] =>
   spec.rootVolume === undefined ? spec.additionalVolumes : [spec.rootVolume, ...spec.additionalVolumes];
 
+/** Those that are disks, in the guest's order: all but directories of the host. */
+export const diskVolumesOf = (spec: MicroVMSpec): readonly Volume[] =>
+  volumesOf(spec).filter(({ source }) => source.kind === "image");
+
 /** Whether the guest has the one interface that the provider's user-mode network gives to whom names none. */
 export const hasUserInterface = ({ interfaces, isOffline }: MicroVMSpec): boolean =>
   interfaces.length === 0 && isOffline !== true;

@@ -21,7 +21,7 @@
  * wanted state is "settled"; the order of what was observed does not matter.
  */
 import type { GuestExit, MicroVM } from "../domain/microvm.ts";
-import { imagesOf, linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
+import { diskVolumesOf, imagesOf, linkedInterfaces } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 import type { AgentSocketState } from "../ports/provider.ts";
 
@@ -138,7 +138,7 @@ const run = (vm: MicroVM, observed: Observed): Plan => {
   if (wasReady && machine.exit.at !== vm.status.exit?.at) return { kind: "ended", exit: machine.exit };
   const image = imagesOf(vm.spec).find((reference) => !observed.images.has(reference));
   if (image !== undefined) return step({ kind: "pullImage", image });
-  const volume = volumesOf(vm.spec).find(({ id }) => !observed.volumes.has(id));
+  const volume = diskVolumesOf(vm.spec).find(({ id }) => !observed.volumes.has(id));
   if (volume !== undefined) return step({ kind: "prepareVolume", volumeId: volume.id });
   const device = linkedInterfaces(vm.spec).find(({ deviceId }) => !observed.interfaces.has(deviceId));
   if (device !== undefined) return step({ kind: "ensureInterface", deviceId: device.deviceId });

@@ -55,7 +55,10 @@ export const prepareMachine = async (
   const status = {
     kernelMount: hostPath(files.kernelPath),
     initrdMount: files.initrdPath === undefined ? undefined : hostPath(files.initrdPath),
-    volumes: Object.fromEntries(disks.map(({ volumeId, path }) => [volumeId, hostPath(path)])),
+    volumes: Object.fromEntries([
+      ...disks.map(({ volumeId, path }) => [volumeId, hostPath(path)] as const),
+      ...(machine.filesystems ?? []).map((each) => [each.volumeId, hostPath(each.hostPath)] as const),
+    ]),
     networkInterfaces,
   };
   return { machine, status };

@@ -2,7 +2,7 @@
 import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
-import { volumesOf } from "../domain/spec-parts.ts";
+import { diskVolumesOf } from "../domain/spec-parts.ts";
 import { Semaphore } from "../kit/semaphore.ts";
 import type { MachineMetric, MeteredMachine, MetricScope } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
@@ -79,7 +79,7 @@ export const measureMicroVMs = (ports: Ports): MicroVMUseCases["measure"] => {
 const meteredMachine = (vm: MicroVM, directory: string): MeteredMachine => ({
   uid: vm.uid,
   directory,
-  volumeIds: volumesOf(vm.spec).map(({ id }) => id),
+  volumeIds: diskVolumesOf(vm.spec).map(({ id }) => id),
   interfaces: vm.spec.interfaces.map(({ deviceId }) => ({
     deviceId,
     hostDevice: vm.status.networkInterfaces[deviceId]?.hostDeviceName,

@@ -1,5 +1,5 @@
+import { settle, World, wireInput } from "@flintlock/core/testing";
 import { expect, test } from "vitest";
-import { World, wireInput } from "../../testing/fakes/world.ts";
 
 const volume = (id: string, virtiofsSource: string) => ({
   id,
@@ -13,7 +13,7 @@ const volume = (id: string, virtiofsSource: string) => ({
 
 test("a directory that the host does not share is refused at the request, each by its field", async () => {
   const world = new World(["user-network", "virtiofs"]);
-  const { microvms, reconciler } = await world.daemon();
+  const { microvms, repository, reconciler } = await world.daemon();
   world.host.refusals.set("/etc", "is no directory that this host shares");
   world.host.refusals.set("/root", "is no directory that this host shares");
   const volumes = [volume("a", "/srv/a"), volume("b", "/etc"), volume("c", "/root")];
@@ -28,5 +28,10 @@ test("a directory that the host does not share is refused at the request, each b
   });
   const vm = await microvms.create(wireInput({ additionalVolumes: volumes.slice(0, 1) }));
   expect(vm.spec.additionalVolumes).toMatchObject([{ source: { kind: "virtiofs", hostPath: "/srv/a" } }]);
+  await settle();
+  expect(repository.find(vm.uid)?.status).toMatchObject({
+    state: "created",
+    volumes: { a: { type: "hostpath", source: "/srv/a" } },
+  });
   await reconciler.close();
 });
