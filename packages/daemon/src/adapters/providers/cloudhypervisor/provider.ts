@@ -15,7 +15,7 @@ import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { type Capability, type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
 import { createAgentLinks } from "../shared/agent-links.ts";
-import { kvmObstacle } from "../shared/kvm-device.ts";
+import { KVM_HINT, kvmObstacle } from "../shared/kvm-device.ts";
 import { launchWith, type Virtiofs } from "../shared/virtiofsd.ts";
 import { VIRTIOFS_LOG } from "../shared/virtiofsd-process.ts";
 import type { VmmDriver } from "../shared/vmm-driver.ts";
@@ -84,7 +84,7 @@ const driverOf = (options: CloudHypervisorOptions): VmmDriver => {
         const obstacle = (await kvmObstacle()) ?? (await options.kvmObstacle?.(signal));
         return obstacle === undefined
           ? { isUsable: true, reason: `${binary} ${version.text}, and /dev/kvm opens` }
-          : { isUsable: false, reason: obstacle };
+          : { isUsable: false, reason: `${binary} ${version.text} needs KVM: ${obstacle}`, hint: KVM_HINT };
       } catch (error) {
         signal.throwIfAborted();
         const { message, hint } = toFlintlockError(error);
