@@ -84,7 +84,7 @@ const driverOf = (options: CloudHypervisorOptions): VmmDriver => {
         const obstacle = (await kvmObstacle()) ?? (await options.kvmObstacle?.(signal));
         return obstacle === undefined
           ? { isUsable: true, reason: `${binary} ${version.text}, and /dev/kvm opens` }
-          : { isUsable: false, reason: `${binary} needs KVM: ${obstacle}`, hint: KVM_HINT };
+          : { isUsable: false, reason: `${binary} ${version.text} needs KVM: ${obstacle}`, hint: KVM_HINT };
       } catch (error) {
         signal.throwIfAborted();
         const { message, hint } = toFlintlockError(error);
