@@ -231,7 +231,7 @@ describe("configuration", () => {
     });
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toBe(
-      `flintlockd: FLINTLOCKD_DEFAULT_PROVIDER: "xen" is not one of auto, qemu, firecracker, cloudhypervisor, simulated; --default-provider auto, or leave it out\n`,
+      `flintlockd: --default-provider: "xen" is not one of auto, qemu, firecracker, cloudhypervisor, simulated; --default-provider auto, or leave it out\n`,
     );
   });
 
