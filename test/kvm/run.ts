@@ -41,7 +41,7 @@ const onFreshHost = async (host: string, vmmDir: string, command: string): Promi
 };
 
 const vitest = (file: string): string =>
-  `exec node_modules/.bin/vitest run --project kvm --configLoader runner 'test/kvm/${file}'`;
+  `exec node_modules/.bin/vitest run --project kvm --configLoader runner --reporter verbose 'test/kvm/${file}'`;
 
 const main = async (): Promise<number> => {
   const vmmDir = process.env["FLINTLOCK_VMM_DIR"];
