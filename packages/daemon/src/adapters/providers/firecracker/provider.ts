@@ -29,7 +29,7 @@ import { createJailer, type JailerOptions, jailOf, tidyJail } from "./jail/jaile
 import { createKernels } from "./kernel/kernels.ts";
 import { type LaunchOptions, launch } from "./launch.ts";
 import { createMetricsReader } from "./metrics.ts";
-import { hasProcessors, isPaused, pressCtrlAltDel, runState, setPaused } from "./run-state.ts";
+import { hasProcessors, isPaused, isStopped, pressCtrlAltDel, runState, setPaused } from "./run-state.ts";
 import type { FirecrackerVersion } from "./version.ts";
 
 const TRAITS: ProviderTraits = {
@@ -118,6 +118,8 @@ const firecrackerDriver = (options: FirecrackerOptions): VmmDriver => {
       ),
 
     hasLaunched: async (ref, { pid }) => {
+      // Only a guest that executes is ever paused.
+      if (await isStopped(pid)) return true;
       try {
         return (await runState(ref.directory, new AbortController().signal)) !== "Not started";
       } catch (error) {
@@ -129,8 +131,8 @@ const firecrackerDriver = (options: FirecrackerOptions): VmmDriver => {
     },
 
     pressPowerButton: (ref, signal) => pressCtrlAltDel(ref.directory, signal),
-    setPaused: (ref, toPause, signal) => setPaused(ref.directory, toPause, signal),
-    isPaused: (ref) => isPaused(ref.directory),
+    setPaused: (ref, toPause, signal, { pid }) => setPaused(ref.directory, pid, toPause, signal),
+    isPaused: (ref, { pid }) => isPaused(ref.directory, pid),
 
     endedWell: async (directory) =>
       ENDED_WELL.test(await readTail(join(directory, VMM_LOG_FILE), LAST_LINE_BYTES)),

@@ -34,7 +34,7 @@ export const shutDown = async (
   const vmmMs = Math.min(MAX_VMM_SHARE_MS, guest.graceMs * VMM_SHARE);
   const end = performance.now() + guest.graceMs - vmmMs;
   // A guest that stands still hears nothing.
-  const listens = guest.graceMs > 0 && !(await parts.driver.isPaused(ref));
+  const listens = guest.graceMs > 0 && !(await parts.driver.isPaused(ref, identity));
   if (listens && (await ask(ref, guest.isOurs, end, parts, signal))) {
     if (await endsBefore(identity, end, parts.processes, signal)) return true;
     parts.log.warn("the guest did not power off in time", { uid: ref.uid, graceMs: guest.graceMs });

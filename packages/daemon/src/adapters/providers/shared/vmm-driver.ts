@@ -50,9 +50,9 @@ export interface VmmDriver {
   /** Asks a guest that is not ours to end; resolves when it was asked, as far as one can know */
   pressPowerButton(ref: MachineRef, signal: AbortSignal): Promise<void>;
   /** Idempotent; of a VMM that runs */
-  setPaused(ref: MachineRef, isPaused: boolean, signal: AbortSignal): Promise<void>;
+  setPaused(ref: MachineRef, isPaused: boolean, signal: AbortSignal, identity: VmmIdentity): Promise<void>;
   /** False when the VMM does not say; soon */
-  isPaused(ref: MachineRef): Promise<boolean>;
+  isPaused(ref: MachineRef, identity: VmmIdentity): Promise<boolean>;
   /** Whether the VMM, whose end nobody saw, has left the signs of an end in good order */
   endedWell(directory: string): Promise<boolean>;
   /** Takes back what the VMM had of the host besides its process and directory; after each end, absent is success */

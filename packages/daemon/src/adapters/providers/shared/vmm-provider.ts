@@ -104,9 +104,10 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
   };
 
   const turn = async (ref: MachineRef, isPaused: boolean, signal: AbortSignal): Promise<void> => {
-    if ((await find(ref)).state !== "running") throw notRunning();
-    const stoodStill = !isPaused && (await driver.isPaused(ref));
-    await driver.setPaused(ref, isPaused, signal);
+    const found = await find(ref);
+    if (found.state !== "running") throw notRunning();
+    const stoodStill = !isPaused && (await driver.isPaused(ref, found.identity));
+    await driver.setPaused(ref, isPaused, signal, found.identity);
     if (stoodStill) await catchUpClock(ref, { driver, now, log }, signal);
   };
 
@@ -169,7 +170,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       await attend(ref, found.identity);
       const { pid } = found.identity;
       const isReady = !(await reportsState(ref.directory)) || (await readGuestStatus(ref.directory)).isReady;
-      return { state: "running", isReady, isPaused: await driver.isPaused(ref), pid };
+      return { state: "running", isReady, isPaused: await driver.isPaused(ref, found.identity), pid };
     },
 
     async metrics(machine, scope, signal) {
