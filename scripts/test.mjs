@@ -2,7 +2,8 @@
  * `npm test`: everything, from a clean checkout. Installs the system packages it needs (as root), checks format, lint, types,
  * the dependency rule and generated code, builds the guest images, runs every test, and ends with one line of counts.
  *
- * In CI a skipped test is a failure: a machine that can run them all must not quietly test nothing.
+ * In CI a skipped test is a failure: a machine that can run them all must not quietly test nothing. But for those that need
+ * programs which are not ours to build, and say so in their names (docs/testing-on-kvm.md).
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -10,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const isCi = process.env.CI === "true";
+const NEEDS_VMMS = "FLINTLOCK_VMM_DIR";
 const failures = [];
 const started = Date.now();
 
@@ -73,7 +75,10 @@ function runTests() {
 
 function finish({ passed, failed, skipped, skippedNames }) {
   for (const one of skippedNames) console.error(`skipped: ${one.fullName}`);
-  if (isCi && skipped > 0) failures.push(`${skipped} tests were skipped, and CI can run them all`);
+  const mayNotBe = skippedNames.filter(
+    ({ fullName }) => process.env[NEEDS_VMMS] !== undefined || !fullName.includes(NEEDS_VMMS),
+  );
+  if (isCi && mayNotBe.length > 0) failures.push(`${mayNotBe.length} tests were skipped that CI can run`);
   for (const failure of failures) console.error(`FAILED: ${failure}`);
   console.error(`took ${Math.round((Date.now() - started) / 1000)} s`);
   console.log(`${passed} passed, ${failed + failures.length} failed, ${skipped} skipped`);

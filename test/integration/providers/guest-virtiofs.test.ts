@@ -14,9 +14,10 @@ const isHere = await access(PROGRAM).then(
   () => true,
   () => false,
 );
-if (!isHere) console.log("skipped: no virtiofsd in FLINTLOCK_VMM_DIR");
 
-test.skipIf(!isHere)("a directory of the host's is mounted by its tag, without a device", async () => {
+const why = isHere ? "" : " (no virtiofsd in FLINTLOCK_VMM_DIR)";
+
+test.skipIf(!isHere)(`a directory of the host's is mounted by its tag, without a device${why}`, async () => {
   const root = await mkdtemp(join(tmpdir(), "flintlock-virtiofs-"));
   const shared = join(root, "shared");
   await mkdir(shared);

@@ -34,7 +34,7 @@ const isHere = await access(PROGRAM).then(
   () => true,
   () => false,
 );
-if (!isHere) console.log(`skipped: no vhost-device-vsock in FLINTLOCK_VMM_DIR`);
+const why = isHere ? "" : " (no vhost-device-vsock in FLINTLOCK_VMM_DIR):";
 
 const SOCKET = "v.sock";
 const MEGABYTE = 1024 * 1024;
@@ -137,7 +137,7 @@ afterAll(async () => {
   if (isHere) await rm(root, { recursive: true });
 });
 
-describe.skipIf(!isHere)("a process that runs", () => {
+describe.skipIf(!isHere)(`a process that runs${why}`, () => {
   beforeAll(async () => await start({ script: "sleep 100000" }));
   afterAll(stop);
 
@@ -232,7 +232,7 @@ describe.skipIf(!isHere)("a process that runs", () => {
   });
 });
 
-describe.skipIf(!isHere)("a process to attach to", () => {
+describe.skipIf(!isHere)(`a process to attach to${why}`, () => {
   beforeAll(async () => await start({ script: "wc -c; exit 7", process: { attach: true } }));
   afterAll(stop);
 
@@ -252,7 +252,7 @@ describe.skipIf(!isHere)("a process to attach to", () => {
   });
 });
 
-describe.skipIf(!isHere)("an image's own init", () => {
+describe.skipIf(!isHere)(`an image's own init${why}`, () => {
   afterEach(stop);
 
   test.each([
