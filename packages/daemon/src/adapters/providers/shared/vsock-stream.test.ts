@@ -7,19 +7,21 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { openVsockStream } from "./vsock-stream.ts";
 
 const never = new AbortController().signal;
+let root: string;
 let directory: string;
 let server: Server | undefined;
 const clients = new Set<Socket>();
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "vsock-stream-"));
+  root = await mkdtemp(join(tmpdir(), "vsock-stream-"));
+  directory = root;
 });
 afterEach(async () => {
   for (const client of clients) client.destroy();
   clients.clear();
   await new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
   server = undefined;
-  await rm(directory, { recursive: true });
+  await rm(root, { recursive: true });
 });
 
 /** A VMM's socket in `directory`; `serve` gets each client with the first bytes it sent. */
