@@ -214,7 +214,10 @@ export interface Provider {
    *   cannot go on; `deadline_exceeded` – the boot watchdog
    */
   awaitReady(machine: Machine, signal: AbortSignal): Promise<void>;
-  /** Asks the guest, then TERM, then KILL; `graceMs` for the whole. Absent is success. */
+  /**
+   * Asks the guest, then TERM, then KILL; `graceMs` for the whole. Takes back what a VMM, also one that ended by itself,
+   * had of the host besides its directory. Absent is success.
+   */
   stop(ref: MachineRef, graceMs: number, signal: AbortSignal): Promise<void>;
   /** Stops the guest's processors; paused is success. @throws FlintlockError `failed_precondition` – it does not run */
   pause(ref: MachineRef, signal: AbortSignal): Promise<void>;

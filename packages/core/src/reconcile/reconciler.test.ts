@@ -161,6 +161,26 @@ test("a guest that ends with restart: no is EXITED with its code, and stays so",
   expect(world.provider.calls).toEqual([`start ${uid}`]);
 });
 
+test("what a VMM that ended by itself still has of the host goes before the directory that names it", async () => {
+  const world = new World();
+  const { microvms, repository } = await world.daemon();
+  const { uid } = await microvms.create(wireInput({ extension: extension() }));
+  await settle();
+  world.provider.end(uid, undefined);
+  await settle();
+  const { provider, host } = world;
+  let hadDirectory: boolean | undefined;
+  const stop = provider.stop.bind(provider);
+  provider.stop = async (...args) => {
+    hadDirectory = host.directories.size === 1;
+    await stop(...args);
+  };
+  await microvms.deleteByUid(uid);
+  await settle();
+  expect([hadDirectory, provider.calls]).toEqual([true, [`start ${uid}`, `stop ${uid}`]]);
+  expect([repository.find(uid), host.directories.size]).toEqual([undefined, 0]);
+});
+
 test("a guest that ends with restart: always is started again, later when it keeps ending", async () => {
   const world = new World();
   const { microvms, repository } = await world.daemon();

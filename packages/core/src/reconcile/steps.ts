@@ -139,6 +139,8 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
   },
 
   async removeDirectory(vm, _step, signal) {
+    // What a VMM that has ended still has of the host is named in the directory: afterwards nobody would find it.
+    await providerOf(ports, vm).stop(refOf(vm, ports), 0, signal);
     // An interface that was being made when its step failed may be too unfinished to be observed.
     for (const { deviceId } of linkedInterfaces(vm.spec))
       await ports.network.remove(vm.uid, deviceId, signal);

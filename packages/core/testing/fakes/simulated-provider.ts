@@ -115,11 +115,13 @@ export class SimulatedProvider implements Provider {
   }
 
   async stop(ref: MachineRef, graceMs: number, signal: AbortSignal): Promise<void> {
+    const machine = this.#machines.get(ref.uid);
+    if (machine === undefined) return;
+    // One that has ended takes no time: it is only tidied up.
     const ms = this.script.stopMs === "grace" ? graceMs : this.script.stopMs;
-    if (ms > 0) await this.#clock.sleep(ms, signal);
-    if (!this.#machines.has(ref.uid)) return;
+    if (machine.state !== "exited" && ms > 0) await this.#clock.sleep(ms, signal);
+    if (!this.#machines.delete(ref.uid)) return;
     this.calls.push(`stop ${ref.uid}`);
-    this.#machines.delete(ref.uid);
     this.#ended(ref.uid);
   }
 
