@@ -51,29 +51,32 @@ export const startBareGuest = async (options: BareGuestOptions): Promise<BareGue
   const disks = [join(directory, "root.raw"), ...volumes, STATUS_LOG];
   await copyFile(files.baseDisk.path, join(directory, "root.raw"));
   await clearStatusDisk(directory);
-  await writeGuestInitrd(directory, files.initrdPath, {
-    version: 1,
-    status: `/dev/vd${"abcdef"[disks.length - 1]}`,
-    hostname: "bare",
-    root: { device: "/dev/vda", fsType: "ext4", isReadOnly: false },
-    mounts: [],
-    interfaces: [],
-    nameservers: [],
-    boot: {
-      prefer: "process",
-      init: "/sbin/init",
-      process: {
-        args: ["/bin/sh", "-c", script],
-        env: ["PATH=/bin:/sbin:/usr/bin:/usr/sbin"],
-        cwd: "/",
-        user: "",
-        tty: false,
-        attach: false,
-        ...options.process,
+  await writeGuestInitrd(
+    { directory, initrdPath: files.initrdPath },
+    {
+      version: 1,
+      status: `/dev/vd${"abcdef"[disks.length - 1]}`,
+      hostname: "bare",
+      root: { device: "/dev/vda", fsType: "ext4", isReadOnly: false },
+      mounts: [],
+      interfaces: [],
+      nameservers: [],
+      boot: {
+        prefer: "process",
+        init: "/sbin/init",
+        process: {
+          args: ["/bin/sh", "-c", script],
+          env: ["PATH=/bin:/sbin:/usr/bin:/usr/sbin"],
+          cwd: "/",
+          user: "",
+          tty: false,
+          attach: false,
+          ...options.process,
+        },
       },
+      ...options.config,
     },
-    ...options.config,
-  });
+  );
   await prepare?.(directory);
   const qemu = spawn(
     "qemu-system-x86_64",

@@ -1,14 +1,16 @@
 /** From a machine to a Cloud Hypervisor that executes it, or to the reason why not. */
-import { type FileHandle, open, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { FlintlockError, type GuestConfig, type Machine } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
 import { deadline, pause } from "../shared/deadline.ts";
+import { diskName } from "../shared/disk-name.ts";
+import { sizeOf } from "../shared/file-bytes.ts";
 import { forgetGuestExit } from "../shared/guest-exit.ts";
 import { clearGuestStatus, clearStatusDisk } from "../shared/guest-status.ts";
 import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
 import { openMacvtap } from "../shared/macvtap-device.ts";
-import { writeJson } from "../shared/vm-files.ts";
+import { writeJson, writeText } from "../shared/vm-files.ts";
 import { VMM_LOG, type VmmCommand, type VmmIdentity, type VmmProcesses } from "../shared/vmm-process.ts";
 import { API_SOCKET, BARE_ARGS, macvtapsOf, vmArgs, vmmMarker } from "./args.ts";
 import { CONSOLE_LOG, type Consoles } from "./console.ts";
@@ -40,7 +42,7 @@ export const launch = async (
   const config = vmConfig(machine, guest === undefined ? machine.initrdPath : join(directory, GUEST_INITRD));
   parts.consoles.drop(machine);
   await clearTraces(machine);
-  if (guest !== undefined) await writeGuestInitrd(directory, ourInitrd(machine), guestOf(machine, guest));
+  if (guest !== undefined) await writeGuestInitrd(machine, guestOf(machine, guest));
   await writeJson(join(directory, VM_CONFIG), config);
   const logStart = await sizeOf(join(directory, VMM_LOG));
   signal.throwIfAborted();
@@ -61,15 +63,11 @@ export const launch = async (
 };
 
 /** Its agent is on vsock, and its status disk the last one. */
-const guestOf = (machine: Machine, guest: GuestConfig): GuestConfig => {
-  const letter = String.fromCharCode("a".charCodeAt(0) + disksOf(machine).length - 1);
-  return { ...guest, agent: "vsock", status: `/dev/vd${letter}` };
-};
-
-const ourInitrd = (machine: Machine): string => {
-  if (machine.initrdPath !== undefined) return machine.initrdPath;
-  throw new FlintlockError("internal", "a machine with a guest configuration has no initrd to read it");
-};
+const guestOf = (machine: Machine, guest: GuestConfig): GuestConfig => ({
+  ...guest,
+  agent: "vsock",
+  status: `/dev/${diskName(disksOf(machine).length - 1)}`,
+});
 
 /** What an earlier run left would be taken for this one's, and a socket file keeps the VMM from listening. */
 const clearTraces = async ({ directory, guest }: Machine): Promise<void> => {
@@ -150,7 +148,7 @@ const ALIASES = {
 } as const;
 
 const writeNames = async (directory: string, { pid }: VmmIdentity): Promise<void> => {
-  await writeFile(join(directory, PID_FILE), String(pid), { mode: 0o600 });
+  await writeText(join(directory, PID_FILE), String(pid));
   for (const [alias, name] of Object.entries(ALIASES)) {
     await rm(join(directory, alias), { force: true });
     await symlink(name, join(directory, alias));
@@ -163,9 +161,3 @@ const earlyDeath = (words: string, cause: unknown): FlintlockError =>
     hint: words.trim().split("\n").at(-1)?.slice(0, 300),
     cause: words.trim() === "" ? cause : new Error(words.trim()),
   });
-
-const sizeOf = async (path: string): Promise<number> =>
-  await stat(path).then(
-    ({ size }) => size,
-    () => 0, // Not written yet.
-  );

@@ -1,5 +1,6 @@
 /** A machine's numbers: of its process, of its TAP devices, and, from Cloud Hypervisor itself, of its disks and network. */
 import type { MachineMetric, MeteredMachine, MetricScope } from "@flintlock/core";
+import { type BlockCounter, blockMetricsOf } from "../shared/block-metrics.ts";
 import { tapMetrics } from "../shared/tap-metrics.ts";
 import { vmmMetrics } from "../shared/vmm-metrics.ts";
 import type { VmmIdentity } from "../shared/vmm-process.ts";
@@ -29,13 +30,12 @@ export const machineMetrics = async (
   ];
 };
 
-/** Names as every provider has them, which are Firecracker's. */
-const BLOCK_COUNTERS = [
+const BLOCK_COUNTERS: readonly BlockCounter[] = [
   { key: "read_bytes", from: "read_bytes", help: "Bytes the guest has read from the volume" },
   { key: "write_bytes", from: "write_bytes", help: "Bytes the guest has written to the volume" },
   { key: "read_count", from: "read_ops", help: "Reads of the volume by the guest" },
   { key: "write_count", from: "write_ops", help: "Writes to the volume by the guest" },
-] as const;
+];
 
 /** Of an answer of `vm.counters`; the disks are `_disk<n>`, numbered in their order among all devices. */
 export const blockMetrics = (answer: unknown, volumeIds: readonly string[]): readonly MachineMetric[] => {
@@ -47,12 +47,7 @@ export const blockMetrics = (answer: unknown, volumeIds: readonly string[]): rea
     .sort((a, b) => a.number - b.number);
   return volumeIds.flatMap((volumeId, index) => {
     const { counters } = disks[index] ?? {};
-    return BLOCK_COUNTERS.flatMap(({ key, from, help }) => {
-      const value = counters?.[from];
-      return isCount(value)
-        ? [{ group: `block_${volumeId}`, key, value, kind: "counter" as const, help }]
-        : [];
-    });
+    return blockMetricsOf(volumeId, counters ?? {}, BLOCK_COUNTERS, isCount);
   });
 };
 

@@ -3,6 +3,7 @@ import { closeSync, constants, createWriteStream, openSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import { isatty, ReadStream } from "node:tty";
 import { type ByteStream, FlintlockError } from "@flintlock/core";
+import { consoleTaken } from "../shared/console-taken.ts";
 
 /** A client that lags behind this far is cut off: neither the log nor the guest waits for it */
 const MAX_LAG_BYTES = 1024 * 1024;
@@ -49,7 +50,7 @@ export const openTerminal = (path: string, logPath: string): Terminal => {
       return isOpen;
     },
     attach() {
-      if (client !== undefined) throw taken();
+      if (client !== undefined) throw consoleTaken();
       const output = new PassThrough();
       client = output;
       output.once("close", () => {
@@ -100,9 +101,4 @@ const gone = (cause?: unknown): FlintlockError =>
 const lagging = (): FlintlockError =>
   new FlintlockError("unavailable", "the console said more than its client took", {
     hint: "All of it is in the logs.",
-  });
-
-const taken = (): FlintlockError =>
-  new FlintlockError("failed_precondition", "another client has this microVM's console", {
-    hint: "Its output so far is in the logs.",
   });

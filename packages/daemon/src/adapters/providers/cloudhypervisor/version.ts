@@ -1,11 +1,7 @@
 /** Which Cloud Hypervisor this is. */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { FlintlockError } from "@flintlock/core";
+import { outputOf } from "../shared/programs.ts";
 
-const run = promisify(execFile);
-const TIMEOUT_MS = 10_000;
-const MAX_OUTPUT_BYTES = 64 * 1024;
 /** The oldest that upstream's last releases know */
 export const OLDEST_MAJOR = 41;
 
@@ -38,19 +34,16 @@ export interface Program {
 export const findProgram = async (binaries: readonly string[], signal: AbortSignal): Promise<Program> => {
   const failures: unknown[] = [];
   for (const binary of binaries) {
-    const output = await outputOf(binary, signal).catch((cause: unknown) => void failures.push(cause));
+    const said = await outputOf(binary, ["--version"], signal).catch(
+      (cause: unknown) => void failures.push(cause),
+    );
     signal.throwIfAborted();
-    if (output !== undefined) return { binary, version: checked(binary, parseVersion(output)) };
+    if (said !== undefined) return { binary, version: checked(binary, parseVersion(said.stdout)) };
   }
   throw new FlintlockError("unsupported", `Cloud Hypervisor (${binaries.join(", ")}) cannot be run`, {
     hint: "Install a release of it, and name the program with --cloudhypervisor-bin.",
     cause: failures[0],
   });
-};
-
-const outputOf = async (binary: string, signal: AbortSignal): Promise<string> => {
-  const options = { signal, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-  return (await run(binary, ["--version"], options)).stdout;
 };
 
 const checked = (binary: string, version: Version | undefined): Version => {

@@ -9,6 +9,7 @@ import { Socket } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type ByteStream, FlintlockError, type MachineRef } from "@flintlock/core";
+import { consoleTaken } from "../shared/console-taken.ts";
 import { watchFile } from "../shared/file-changes.ts";
 import { socketStream } from "../shared/socket-stream.ts";
 import { CONSOLE_FILE, CONSOLE_INPUT } from "./files.ts";
@@ -46,11 +47,7 @@ export const createConsoles = (): Consoles => {
   return {
     async open(ref, signal) {
       signal.throwIfAborted();
-      if (taken.has(ref.uid)) {
-        throw new FlintlockError("failed_precondition", "another client has this microVM's console", {
-          hint: "Its output so far is in the logs.",
-        });
-      }
+      if (taken.has(ref.uid)) throw consoleTaken();
       taken.add(ref.uid);
       try {
         const stream = await consoleStream(ref.directory);

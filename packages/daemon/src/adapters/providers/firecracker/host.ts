@@ -1,13 +1,9 @@
 /** Which Firecracker there is, and whether guests can run under it. */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { type Availability, FlintlockError, toFlintlockError } from "@flintlock/core";
 import { KVM_HINT, kvmObstacle } from "../shared/kvm-device.ts";
+import { outputOf } from "../shared/programs.ts";
 import { type FirecrackerVersion, isAtLeast, OLDEST, parseVersion, showVersion } from "./version.ts";
 
-const run = promisify(execFile);
-const TIMEOUT_MS = 10_000;
-const MAX_OUTPUT_BYTES = 64 * 1024;
 const INSTALL =
   "Install it from github.com/firecracker-microvm/firecracker/releases, and name it by --firecracker-bin.";
 
@@ -16,7 +12,7 @@ export const firecrackerVersion = async (
   binary: string,
   signal: AbortSignal,
 ): Promise<FirecrackerVersion> => {
-  const version = parseVersion(await output(binary, signal));
+  const version = parseVersion(await versionText(binary, signal));
   if (version === undefined) {
     throw new FlintlockError("unsupported", `${binary} does not say that it is Firecracker`, {
       hint: INSTALL,
@@ -48,10 +44,9 @@ export const availability = async (
   }
 };
 
-const output = async (binary: string, signal: AbortSignal): Promise<string> => {
+const versionText = async (binary: string, signal: AbortSignal): Promise<string> => {
   try {
-    const options = { signal, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-    return (await run(binary, ["--version"], options)).stdout;
+    return (await outputOf(binary, ["--version"], signal)).stdout;
   } catch (cause) {
     signal.throwIfAborted();
     throw new FlintlockError("unsupported", `Firecracker (${binary}) cannot be run`, {

@@ -3,7 +3,7 @@
  * anything is touched. The VMM is started first and told afterwards what to be: until `InstanceStart` it executes no
  * guest, and a daemon that finds it so begins anew.
  */
-import { chmod, open, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, open, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FlintlockError, type Machine } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
@@ -11,6 +11,7 @@ import { deadline, pause } from "../shared/deadline.ts";
 import { forgetGuestExit } from "../shared/guest-exit.ts";
 import { clearGuestStatus, clearStatusDisk } from "../shared/guest-status.ts";
 import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
+import { writeText } from "../shared/vm-files.ts";
 import { askVmm, type VmmRequest } from "../shared/vmm-api.ts";
 import type { VmmIdentity, VmmProcesses } from "../shared/vmm-process.ts";
 import { configFile, LOGGER, metadataFile } from "./config-file.ts";
@@ -84,7 +85,8 @@ export const launch = async (
   signal.throwIfAborted();
   const identity = await spawnWithConsole(command, directory, processes);
   try {
-    await writePidFile(directory, identity.pid);
+    // COMPAT: upstream's users wait for it and read the number at once, so it is there with it or not at all.
+    await writeText(join(directory, PID_FILE), String(identity.pid));
     await listens(directory, identity, processes, signal);
     for (const request of requests) await askVmm(directory, API_SOCKET, request, signal);
     await jailer?.seal(machine);
@@ -98,13 +100,6 @@ export const launch = async (
     }
     throw await earlyDeath(directory, error);
   }
-};
-
-/** COMPAT: upstream's users wait for it and read the number at once, so it is there with it or not at all. */
-const writePidFile = async (directory: string, pid: number): Promise<void> => {
-  const path = join(directory, PID_FILE);
-  await writeFile(`${path}.tmp`, String(pid), { mode: 0o600 });
-  await rename(`${path}.tmp`, path);
 };
 
 /** What is needed of the machine's own files beside its disks. */
@@ -164,17 +159,12 @@ const writeFiles = async (machine: Machine, requests: readonly VmmRequest[]): Pr
     metadata === undefined ? undefined : writePrivate(join(directory, METADATA_FILE), metadata),
     guest === undefined
       ? undefined
-      : writeGuestInitrd(directory, ourInitrd(machine), {
+      : writeGuestInitrd(machine, {
           ...guest,
           agent: "vsock",
           status: statusDevice(machine),
         }),
   ]);
-};
-
-const ourInitrd = (machine: Machine): string => {
-  if (machine.initrdPath !== undefined) return machine.initrdPath;
-  throw new FlintlockError("internal", "a machine with a guest configuration has no initrd to read it");
 };
 
 const spawnWithConsole = async (

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { FlintlockError, type Machine, type MachineInterface, type RateLimits } from "@flintlock/core";
+import { diskName } from "../shared/disk-name.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import type { VmmRequest } from "../shared/vmm-api.ts";
 import { bootArgs, namesRoot } from "./boot-args.ts";
@@ -83,11 +84,7 @@ export const hasVsock = ({ guest, hasAgentSocket }: Machine): boolean =>
   guest !== undefined || hasAgentSocket === true;
 
 /** Where our guest finds its status disk: the last one. */
-export const statusDevice = (machine: Machine): string => {
-  const index = drivesOf(machine).length - 1;
-  const letter = (at: number): string => String.fromCharCode("a".charCodeAt(0) + at);
-  return `/dev/vd${index < 26 ? "" : letter(Math.floor(index / 26) - 1)}${letter(index % 26)}`;
-};
+export const statusDevice = (machine: Machine): string => `/dev/${diskName(drivesOf(machine).length - 1)}`;
 
 export interface Drive {
   readonly drive_id: string;

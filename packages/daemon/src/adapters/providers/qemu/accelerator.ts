@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { FlintlockError } from "@flintlock/core";
 import { KVM_DEVICE, kvmObstacle } from "../shared/kvm-device.ts";
+import { outputOf } from "../shared/programs.ts";
 
 const run = promisify(execFile);
 
@@ -35,7 +36,6 @@ export interface Probe {
 const TOO_SLOW = "a guest under KVM did not run its firmware in time";
 /** A working KVM takes some 0.1 s, and seconds where the host is itself a guest, or busy */
 const PROBE_TIMEOUT_MS = 10_000;
-const VERSION_TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_STATE_BYTES = 4096;
 /** What the firmware writes; isa-debug-exit ends QEMU with twice that, plus one */
@@ -126,8 +126,7 @@ const hostKey = async ({ binary, device = KVM_DEVICE }: Probe, signal: AbortSign
 /** First line of `--version`. @throws FlintlockError `unsupported` – it cannot be run */
 export const qemuVersion = async (binary: string, signal: AbortSignal): Promise<string> => {
   try {
-    const options = { signal, timeout: VERSION_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-    const { stdout } = await run(binary, ["--version"], options);
+    const { stdout } = await outputOf(binary, ["--version"], signal);
     return stdout.split("\n")[0]?.slice(0, 200) ?? "";
   } catch (cause) {
     signal.throwIfAborted();

@@ -1,5 +1,6 @@
 /** The serial console: what the guest sees as ttyS0. QEMU serves one client, and keeps the history in a file. */
-import { type ByteStream, FlintlockError, type MachineRef } from "@flintlock/core";
+import type { ByteStream, MachineRef } from "@flintlock/core";
+import { consoleTaken } from "../shared/console-taken.ts";
 import { connectIn } from "../shared/directory-socket.ts";
 import { socketStream } from "../shared/socket-stream.ts";
 import { CONSOLE_SOCKET } from "./args.ts";
@@ -15,11 +16,7 @@ export const createConsoles = (): Consoles => {
   const taken = new Set<string>();
   return {
     async open(ref, signal) {
-      if (taken.has(ref.uid)) {
-        throw new FlintlockError("failed_precondition", "another client has this microVM's console", {
-          hint: "Its output so far is in the logs.",
-        });
-      }
+      if (taken.has(ref.uid)) throw consoleTaken();
       taken.add(ref.uid);
       try {
         const socket = await connectIn(ref.directory, CONSOLE_SOCKET, signal);

@@ -1,12 +1,13 @@
 /** From a machine to a QEMU that executes it, or to the reason why not. */
 
 import { createSocket } from "node:dgram";
-import { type FileHandle, rm, stat } from "node:fs/promises";
+import { type FileHandle, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { FlintlockError, type Machine } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
 import { deadline, pause } from "../shared/deadline.ts";
+import { sizeOf } from "../shared/file-bytes.ts";
 import { forgetGuestExit } from "../shared/guest-exit.ts";
 import { clearGuestStatus } from "../shared/guest-status.ts";
 import { GUEST_INITRD, writeGuestInitrd } from "../shared/initrd.ts";
@@ -39,7 +40,7 @@ export const launch = async (
   const initrd = machine.guest === undefined ? machine.initrdPath : GUEST_INITRD;
   const args = qemuArgs(machine, initrd, host, { hasAcpi: await kernelHasAcpi(machine) });
   await clearTraces(directory);
-  if (machine.guest !== undefined) await writeGuestInitrd(directory, ourInitrd(machine), machine.guest);
+  if (machine.guest !== undefined) await writeGuestInitrd(machine, machine.guest);
   const logStart = await sizeOf(join(directory, VMM_LOG));
   signal.throwIfAborted();
   const identity = await withMacvtaps(macvtapDevices(machine), (descriptors) =>
@@ -82,11 +83,6 @@ const clearTraces = async (directory: string): Promise<void> => {
   for (const name of [QMP_SOCKET, AGENT_SOCKET, CONSOLE_SOCKET, GUEST_INITRD]) {
     await rm(join(directory, name), { force: true });
   }
-};
-
-const ourInitrd = (machine: Machine): string => {
-  if (machine.initrdPath !== undefined) return machine.initrdPath;
-  throw new FlintlockError("internal", "a machine with a guest configuration has no initrd to read it");
 };
 
 /** Resolves when QMP says "running". A VMM that ends first, or hangs, throws. */
@@ -173,9 +169,3 @@ const lastLine = (words: string): string | undefined =>
     .at(-1)
     ?.replace(/^\S*qemu-system-\S*: /, "")
     .slice(0, 300);
-
-const sizeOf = async (path: string): Promise<number> =>
-  await stat(path).then(
-    ({ size }) => size,
-    () => 0, // Not written yet.
-  );

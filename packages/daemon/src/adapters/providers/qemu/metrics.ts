@@ -5,6 +5,7 @@
  * one machine take turns. QEMU's answers are parsed as a stranger's: names we did not give are passed over.
  */
 import type { MachineMetric, MeteredMachine, MetricScope } from "@flintlock/core";
+import { type BlockCounter, blockMetricsOf } from "../shared/block-metrics.ts";
 import { connectIn } from "../shared/directory-socket.ts";
 import type { KeyedLock } from "../shared/keyed-lock.ts";
 import { tapMetrics } from "../shared/tap-metrics.ts";
@@ -52,8 +53,7 @@ const ask = async (directory: string, signal: AbortSignal): Promise<Answers> => 
   };
 };
 
-/** COMPAT: keys as Firecracker's `block_<id>` where it has the same number. */
-const BLOCK_COUNTERS = [
+const BLOCK_COUNTERS: readonly BlockCounter[] = [
   { key: "read_bytes", from: "rd_bytes", help: "Bytes the guest has read from the volume" },
   { key: "write_bytes", from: "wr_bytes", help: "Bytes the guest has written to the volume" },
   { key: "read_count", from: "rd_operations", help: "Reads of the volume by the guest" },
@@ -63,7 +63,7 @@ const BLOCK_COUNTERS = [
   { key: "failed_write_count", from: "failed_wr_operations", help: "Writes to the volume that failed" },
   { key: "read_nanoseconds", from: "rd_total_time_ns", help: "Time spent reading the volume" },
   { key: "write_nanoseconds", from: "wr_total_time_ns", help: "Time spent writing to the volume" },
-] as const;
+];
 
 /** Answer of `query-blockstats`; our disks are the nodes `disk0`, `disk1`, … (args.ts). */
 export const blockMetrics = (answer: unknown, volumeIds: readonly string[]): readonly MachineMetric[] => {
@@ -72,12 +72,7 @@ export const blockMetrics = (answer: unknown, volumeIds: readonly string[]): rea
   return volumeIds.flatMap((volumeId, index) => {
     const stats = byNode.get(`disk${index}`);
     if (stats === undefined) return [];
-    return BLOCK_COUNTERS.flatMap(({ key, from, help }) => {
-      const value = stats[from];
-      return isCount(value)
-        ? [{ group: `block_${volumeId}`, key, value, kind: "counter" as const, help }]
-        : [];
-    });
+    return blockMetricsOf(volumeId, stats, BLOCK_COUNTERS, isCount);
   });
 };
 

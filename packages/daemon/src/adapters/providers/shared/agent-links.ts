@@ -4,10 +4,8 @@
  */
 import { lstat, mkdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { type AgentSocket, FlintlockError, type MachineRef } from "@flintlock/core";
-
-/** `sun_path` of unix(7), less the final zero. What the link leads to may be longer. */
-const MAX_PATH_BYTES = 107;
+import type { AgentSocket, MachineRef } from "@flintlock/core";
+import { agentSocketPath, refuseLongSocketPath } from "./agent-socket-path.ts";
 
 export interface AgentLinksOptions {
   readonly directory: string;
@@ -16,7 +14,7 @@ export interface AgentLinksOptions {
 }
 
 export const createAgentLinks = ({ directory, socketName }: AgentLinksOptions): AgentSocket => {
-  const linkOf = ({ uid }: MachineRef): string => join(directory, `${uid}.sock`);
+  const linkOf = (ref: MachineRef): string => agentSocketPath(directory, ref);
   const targetOf = (ref: MachineRef): string => join(ref.directory, socketName);
 
   return {
@@ -28,7 +26,7 @@ export const createAgentLinks = ({ directory, socketName }: AgentLinksOptions): 
 
     async open(ref, signal) {
       const link = linkOf(ref);
-      refuseLong(link);
+      refuseLongSocketPath(link);
       signal.throwIfAborted();
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const temporary = `${link}.tmp`;
@@ -55,10 +53,3 @@ const isSocket = async (path: string): Promise<boolean> =>
     (found) => found.isSocket(),
     () => false,
   );
-
-const refuseLong = (path: string): void => {
-  if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return;
-  throw new FlintlockError("unsupported", `the agent's socket ${path} would be longer than a socket may be`, {
-    hint: `Give the daemon a shorter --state-dir: the kernel takes ${MAX_PATH_BYTES} bytes.`,
-  });
-};

@@ -9,7 +9,6 @@
 import { setMaxListeners } from "node:events";
 import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { join } from "node:path";
 import {
   AGENT_PORT,
   type AgentSocket,
@@ -20,12 +19,11 @@ import {
   SSH_PORT,
   type Uid,
 } from "@flintlock/core";
+import { agentSocketPath, refuseLongSocketPath } from "./agent-socket-path.ts";
 import { carry } from "./carry.ts";
 import { readConnectLine } from "./connect-line.ts";
 import { deadline } from "./deadline.ts";
 
-/** `sun_path` of unix(7), less the final zero */
-const MAX_PATH_BYTES = 107;
 /** As many as the guest's agent serves */
 const MAX_CLIENTS = 64;
 /** From the connection to `OK`; upstream's tool waits 10 s */
@@ -55,7 +53,7 @@ export const createAgentSockets = ({ directory, connect, log }: AgentSocketsOpti
   const lifetime = new AbortController();
   // One for each client that has not said yet where to; Node would take that for a leak.
   setMaxListeners(0, lifetime.signal);
-  const pathOf = ({ uid }: MachineRef): string => join(directory, `${uid}.sock`);
+  const pathOf = (ref: MachineRef): string => agentSocketPath(directory, ref);
   let lastHostPort = FIRST_HOST_PORT;
 
   const admit = async (client: Socket, ref: MachineRef): Promise<void> => {
@@ -86,7 +84,7 @@ export const createAgentSockets = ({ directory, connect, log }: AgentSocketsOpti
 
     async open(ref, signal) {
       const path = pathOf(ref);
-      refuseLong(path);
+      refuseLongSocketPath(path);
       await shut(ref.uid);
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await removeStale(path);
@@ -121,13 +119,6 @@ export const createAgentSockets = ({ directory, connect, log }: AgentSocketsOpti
       for (const uid of [...doors.keys()]) await shut(uid);
     },
   };
-};
-
-const refuseLong = (path: string): void => {
-  if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return;
-  throw new FlintlockError("unsupported", `the agent's socket ${path} would be longer than a socket may be`, {
-    hint: `Give the daemon a shorter --state-dir: the kernel takes ${MAX_PATH_BYTES} bytes.`,
-  });
 };
 
 const listening = (server: Server, path: string): Promise<void> =>

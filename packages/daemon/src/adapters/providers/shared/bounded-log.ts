@@ -9,6 +9,7 @@
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { readAt } from "./file-bytes.ts";
 
 export interface LogBounds {
   readonly maxBytes: number;
@@ -61,17 +62,6 @@ const openExisting = async (path: string, mode = constants.O_APPEND): Promise<Fi
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
-};
-
-const readAt = async (file: FileHandle, position: number, length: number): Promise<Buffer> => {
-  const buffer = Buffer.alloc(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return buffer.subarray(0, done);
 };
 
 const fromLineStart = (bytes: Buffer): Buffer => {

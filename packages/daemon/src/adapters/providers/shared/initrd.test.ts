@@ -38,8 +38,8 @@ test("the configuration starts at a multiple of four bytes after the base, which
   try {
     const base = join(directory, "base");
     await writeFile(base, "seventeen bytes!!");
-    const path = await writeGuestInitrd(directory, base, config);
-    await writeGuestInitrd(directory, base, config);
+    const path = await writeGuestInitrd({ directory, initrdPath: base }, config);
+    await writeGuestInitrd({ directory, initrdPath: base }, config);
     const bytes = await readFile(path);
     expect(bytes.subarray(0, 17).toString()).toBe("seventeen bytes!!");
     expect(bytes.subarray(17, 20)).toEqual(Buffer.alloc(3));

@@ -6,18 +6,20 @@
 import { constants } from "node:fs";
 import { access, chmod, copyFile, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { GuestConfig } from "@flintlock/core";
+import { FlintlockError, type GuestConfig, type Machine } from "@flintlock/core";
 
 /** Written for a guest of ours only: its presence means that the guest reports its state */
 export const GUEST_INITRD = "initrd.img";
 const ALIGNMENT = 4;
 
-/** Writes `<directory>/initrd.img` and returns its path. */
+/** Writes the machine's `initrd.img`, of its initrd and `config`, and returns its path. */
 export const writeGuestInitrd = async (
-  directory: string,
-  base: string,
+  { directory, initrdPath: base }: Pick<Machine, "directory" | "initrdPath">,
   config: GuestConfig,
 ): Promise<string> => {
+  if (base === undefined) {
+    throw new FlintlockError("internal", "a machine with a guest configuration has no initrd to read it");
+  }
   const path = join(directory, GUEST_INITRD);
   const temporary = `${path}.tmp`;
   await rm(temporary, { force: true });

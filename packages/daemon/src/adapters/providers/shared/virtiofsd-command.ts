@@ -1,11 +1,6 @@
 /** The two programs called virtiofsd: the one in Rust, and QEMU's older one in C (Debian 12: /usr/lib/qemu/virtiofsd). */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { FlintlockError } from "@flintlock/core";
-
-const run = promisify(execFile);
-const TIMEOUT_MS = 10_000;
-const MAX_OUTPUT_BYTES = 256 * 1024;
+import { outputOf } from "./programs.ts";
 
 export interface Dialect {
   readonly kind: "rust" | "c";
@@ -60,8 +55,7 @@ export const dialectOf = (help: string): Dialect | undefined => {
 
 /** @throws FlintlockError `unsupported` – it cannot be run, or is something else */
 export const askDialect = async (binary: string, signal: AbortSignal): Promise<Dialect> => {
-  const options = { signal, timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-  const { stdout, stderr } = await run(binary, ["--help"], options).catch((cause: unknown) => {
+  const { stdout, stderr } = await outputOf(binary, ["--help"], signal).catch((cause: unknown) => {
     signal.throwIfAborted();
     throw new FlintlockError("unsupported", `virtiofsd (${binary}) cannot be run`, { cause });
   });

@@ -4,9 +4,8 @@
  * When one dies the guest's mount is dead for good: a new one knows none of the inodes that the guest holds, so there is
  * no use in the VMM's connecting anew. The VMM is ended, and the VM's restart policy decides.
  */
-import { accessSync, constants } from "node:fs";
 import { access, rm } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import {
   FlintlockError,
   type Log,
@@ -17,6 +16,7 @@ import {
 import { readTail } from "./bounded-log.ts";
 import { deadline, pause } from "./deadline.ts";
 import { readStat } from "./proc.ts";
+import { pathOf } from "./programs.ts";
 import type { SharedRoots } from "./shared-directories.ts";
 import { askDialect, type Dialect, type Share, virtiofsdArgs } from "./virtiofsd-command.ts";
 import {
@@ -64,7 +64,7 @@ export interface Virtiofs {
 }
 
 export const createVirtiofs = ({ binaries, roots, log }: VirtiofsOptions): Virtiofs => {
-  const found = binaries.find(isProgram);
+  const found = binaries.find((binary) => pathOf(binary) !== undefined);
   const binary = found ?? binaries[0] ?? "virtiofsd";
   const processes = createVmmProcesses();
   const attended = new Set<string>();
@@ -207,17 +207,3 @@ const hasRun = async ({ directory }: MachineRef): Promise<boolean> =>
     () => true,
     () => false,
   );
-
-const isProgram = (binary: string): boolean => {
-  const places = binary.includes("/")
-    ? [binary]
-    : (process.env["PATH"] ?? "").split(delimiter).map((it) => join(it, binary));
-  return places.some((place) => {
-    try {
-      accessSync(place, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-};

@@ -4,12 +4,23 @@ import { open, readFile, rename } from "node:fs/promises";
 const MAX_BYTES = 4096;
 
 /** Writes `value` durably under `path`. */
-export const writeJson = async (path: string, value: unknown): Promise<void> => {
+export const writeJson = (path: string, value: unknown): Promise<void> =>
+  replace(path, `${JSON.stringify(value)}\n`, { isDurable: true });
+
+/** Writes `text` under `path`, where it is as a whole or not at all; a power cut may lose it. */
+export const writeText = (path: string, text: string): Promise<void> =>
+  replace(path, text, { isDurable: false });
+
+const replace = async (
+  path: string,
+  text: string,
+  { isDurable }: { readonly isDurable: boolean },
+): Promise<void> => {
   const temporary = `${path}.tmp`;
   {
     await using file = await open(temporary, "w", 0o600);
-    await file.writeFile(`${JSON.stringify(value)}\n`);
-    await file.sync();
+    await file.writeFile(text);
+    if (isDurable) await file.sync();
   }
   await rename(temporary, path);
 };

@@ -10,6 +10,7 @@
 import { chmod, chown, realpath, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FlintlockError, type Machine, type MachineRef } from "@flintlock/core";
+import { pathOf } from "../../shared/programs.ts";
 import { readJson, writeJson } from "../../shared/vm-files.ts";
 import type { VmmJail } from "../../shared/vmm-process.ts";
 import { drivesOf, type MachinePaths } from "../requests.ts";
@@ -140,16 +141,9 @@ const readRecord = async (directory: string): Promise<JailRecord | undefined> =>
 
 /** The jailer names the jail after the program it really is. */
 const programOf = async (binary: string): Promise<string> => {
-  if (!binary.includes("/")) {
-    const path = process.env["PATH"] ?? "/usr/bin:/bin";
-    for (const directory of path.split(":")) {
-      const found = await realpath(join(directory, binary)).catch(() => undefined);
-      if (found !== undefined) return found;
-    }
-  }
-  return await realpath(binary).catch((cause: unknown) => {
-    throw new FlintlockError("unsupported", `there is no ${binary}`, { cause });
-  });
+  const found = pathOf(binary);
+  if (found === undefined) throw new FlintlockError("unsupported", `there is no program ${binary}`);
+  return await realpath(found);
 };
 
 const diskNames = (machine: Machine): ReadonlyMap<string, string> =>

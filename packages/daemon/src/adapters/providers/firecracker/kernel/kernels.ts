@@ -6,6 +6,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { FlintlockError } from "@flintlock/core";
+import { readAt } from "../../shared/file-bytes.ts";
 import { createKeyedLock } from "../../shared/keyed-lock.ts";
 import {
   checkElf,
@@ -121,14 +122,3 @@ const prune = async (directory: string): Promise<void> => {
 
 const isArm64 = (head: Buffer): boolean =>
   head.subarray(ARM64_MAGIC.offset, ARM64_MAGIC.offset + ARM64_MAGIC.bytes.length).equals(ARM64_MAGIC.bytes);
-
-const readAt = async (file: FileHandle, position: number, length: number): Promise<Buffer> => {
-  const buffer = Buffer.alloc(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return buffer.subarray(0, done);
-};
