@@ -1,5 +1,12 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { type Uid, VMM_GROUP } from "@flintlock/core";
 import { expect, test } from "vitest";
-import { addLine, metricsOf } from "./metrics.ts";
+import { createKeyedLock } from "../shared/keyed-lock.ts";
+import { readBootId, readStatSync } from "../shared/proc.ts";
+import { addLine, createMetricsReader, metricsOf } from "./metrics.ts";
+import { isStopped } from "./run-state.ts";
 
 const line = (value: unknown): string => JSON.stringify(value);
 
@@ -58,4 +65,22 @@ test("what is not Firecracker's is passed over, and there is an end to groups an
   expect(totals.size).toBe(256);
   addLine(line({ vmm: Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`k${n}`, 1])) }), totals);
   expect(totals.get("vmm")?.size).toBe(256);
+});
+
+test("a Firecracker that is stopped is not asked: only what its process takes is told, at once", async () => {
+  const vmm = spawn("sleep", ["60"], { stdio: "ignore" });
+  try {
+    await once(vmm, "spawn");
+    vmm.kill("SIGSTOP");
+    const pid = vmm.pid ?? 0;
+    await expect.poll(() => isStopped(pid)).toBe(true);
+    const identity = { pid, startTime: readStatSync(pid)?.startTime ?? "", bootId: await readBootId() };
+    // Without a socket: a question would fail.
+    const machine = { uid: "u" as Uid, directory: tmpdir(), volumeIds: [], interfaces: [] };
+    const reader = createMetricsReader(createKeyedLock());
+    const told = await reader.read(machine, identity, "all", new AbortController().signal);
+    expect(new Set(told.map(({ group }) => group))).toEqual(new Set([VMM_GROUP]));
+  } finally {
+    vmm.kill("SIGKILL");
+  }
 });

@@ -17,6 +17,7 @@ import type { VmmIdentity } from "../shared/vmm-process.ts";
 import { API_SOCKET, METRICS_FILE } from "./files.ts";
 import { helpOf, isLevel } from "./metric-kinds.ts";
 import { driveId } from "./requests.ts";
+import { isStopped } from "./run-state.ts";
 
 /** Firecracker's own line has some 10 KiB, and a KiB for each device */
 const MAX_LINE_BYTES = 256 * 1024;
@@ -62,6 +63,8 @@ export const createMetricsReader = (lock: KeyedLock): MetricsReader => {
     async read(machine, identity, scope, signal) {
       const vmm = await vmmMetrics(identity, machine.directory);
       if (scope === "vmm" || vmm.length === 0) return vmm;
+      // It would not answer, and who asks about all VMs would wait for this one.
+      if (await isStopped(identity.pid)) return vmm;
       return await lock.run(machine.uid, async () => {
         signal.throwIfAborted();
         const body = { action_type: "FlushMetrics" };

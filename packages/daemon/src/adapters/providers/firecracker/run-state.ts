@@ -3,6 +3,7 @@ import { FlintlockError } from "@flintlock/core";
 import { deadline, pause } from "../shared/deadline.ts";
 import { readBounded, readStat } from "../shared/proc.ts";
 import { askVmm } from "../shared/vmm-api.ts";
+import { sendSignal } from "../shared/vmm-process.ts";
 import { API_SOCKET } from "./files.ts";
 
 /** A VMM that is busy, or hung, shall not hold up who only looks */
@@ -57,7 +58,7 @@ export const setPaused = async (
   signal: AbortSignal,
 ): Promise<void> => {
   if (await isStopped(pid)) {
-    if (!paused) process.kill(pid, "SIGCONT");
+    if (!paused) sendSignal(pid, "SIGCONT");
     return;
   }
   const { state, version } = await instanceOf(home, signal);
@@ -70,7 +71,7 @@ export const setPaused = async (
 
 const stopProcess = async (pid: number, signal: AbortSignal): Promise<void> => {
   using limit = deadline(signal, STOP_TIMEOUT_MS, "stopping Firecracker's process");
-  process.kill(pid, "SIGSTOP");
+  sendSignal(pid, "SIGSTOP");
   while (!(await isStopped(pid))) await pause(5, limit.signal);
 };
 

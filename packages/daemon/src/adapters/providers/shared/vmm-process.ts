@@ -150,11 +150,11 @@ export const createVmmProcesses = (): VmmProcesses => {
     async terminate(identity, graceMs, signal) {
       if (graceMs > 0) {
         if (!(await isAlive(identity))) return;
-        kill(identity.pid, "SIGTERM");
+        sendSignal(identity.pid, "SIGTERM");
         if (await endsWithin(identity, graceMs, signal)) return;
       }
       if (!(await isAlive(identity))) return;
-      kill(identity.pid, "SIGKILL");
+      sendSignal(identity.pid, "SIGKILL");
       if (await endsWithin(identity, KILL_WAIT_MS, signal)) return;
       throw new FlintlockError(
         "provider_failed",
@@ -278,7 +278,8 @@ const readRecord = async (directory: string): Promise<VmmIdentity | undefined> =
 const writeRecord = (directory: string, identity: VmmIdentity): Promise<void> =>
   writeJson(join(directory, RECORD), identity);
 
-const kill = (pid: number, signal: NodeJS.Signals): void => {
+/** To a process that was just seen to be the right one. Gone is success. */
+export const sendSignal = (pid: number, signal: NodeJS.Signals): void => {
   try {
     process.kill(pid, signal);
   } catch (error) {
