@@ -220,6 +220,9 @@ export interface HostCheck {
   readonly ms: number;
 }
 
+/** Of one question to the host. */
+export type HostAnswer = Pick<HostCheck, "result" | "detail"> & { readonly hint?: string | undefined };
+
 export interface HostUseCases {
   info(): Promise<HostInfo>;
   check(signal: AbortSignal): AsyncIterable<HostCheck>;

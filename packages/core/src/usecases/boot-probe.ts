@@ -2,8 +2,7 @@
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM, ProviderName } from "../domain/microvm.ts";
-import type { MicroVMUseCases, Target } from "./api.ts";
-import type { HostAnswer } from "./host.ts";
+import type { HostAnswer, MicroVMUseCases, Target } from "./api.ts";
 
 /** `provider`: empty = the daemon's default; `onChosen` is told which that is. */
 export const bootProbe =

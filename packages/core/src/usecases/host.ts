@@ -2,7 +2,7 @@
 import { toFlintlockError } from "../domain/errors.ts";
 import type { ProviderName, ProviderWish } from "../domain/microvm.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { HostCheck, HostInfo, HostUseCases, MicroVMUseCases, ProviderInfo } from "./api.ts";
+import type { HostAnswer, HostCheck, HostInfo, HostUseCases, MicroVMUseCases, ProviderInfo } from "./api.ts";
 import { bootProbe } from "./boot-probe.ts";
 
 /** One question to the host. */
@@ -11,8 +11,6 @@ export interface HostProbe {
   /** Throws a `FlintlockError` when the answer is no: its message and hint are shown. */
   run(signal: AbortSignal): Promise<HostAnswer>;
 }
-
-export type HostAnswer = Pick<HostCheck, "result" | "detail"> & { readonly hint?: string | undefined };
 
 export interface HostParts {
   readonly info: () => Promise<HostInfo>;
