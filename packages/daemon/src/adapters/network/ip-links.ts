@@ -3,6 +3,7 @@
  * through a shell, and each name is one that we derived or that was checked.
  */
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { FlintlockError } from "@flintlock/core";
 
@@ -12,6 +13,10 @@ const TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 /** Of what `ip` says, in a hint */
 const MAX_WORDS = 300;
+/** All links of this process's namespace (proc(5)), without a process to ask: most questions are about one that is not there */
+const LINK_NAMES = "/proc/self/net/dev";
+/** What a word of a batch may hold between quotes */
+const BATCH_WORD = /^[\w .:/@+=,-]+$/;
 
 export interface Link {
   readonly name: string;
@@ -31,29 +36,37 @@ export interface Link {
   readonly mode: string | undefined;
 }
 
+export type IpCommand = readonly [string, ...string[]];
+
 export interface IpLinks {
   /** Undefined when there is no such link. */
   show(name: string, signal: AbortSignal): Promise<Link | undefined>;
-  /** Runs `ip …`. @throws FlintlockError `unsupported` – no `ip`; `internal` – it refused, cause has its words */
-  run(args: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Runs `ip …` for each command, in order and in one process, up to the first that fails.
+   * @throws FlintlockError `unsupported` – no `ip`; `internal` – it refused, cause has its words
+   */
+  run(commands: readonly IpCommand[], signal: AbortSignal): Promise<void>;
 }
 
-/** `command` is the program and its first arguments, such as `["ip"]` or `["ip", "-n", "blue"]`. */
-export const createIpLinks = (command: readonly [string, ...string[]]): IpLinks => {
-  const [binary, ...prefix] = command;
-  const ip = async (args: readonly string[], signal: AbortSignal): Promise<string> => {
+/** `command`: the program and its first arguments, such as `["ip", "-n", "blue"]`; left out: `ip`, in our own namespace. */
+export const createIpLinks = (command?: readonly [string, ...string[]]): IpLinks => {
+  const [binary, ...prefix] = command ?? ["ip"];
+  const ip = async (args: readonly string[], signal: AbortSignal, input = ""): Promise<string> => {
     const env = { LC_ALL: "C", PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` };
-    const { stdout } = await run(binary, [...prefix, ...args], {
+    const running = run(binary, [...prefix, ...args], {
       signal,
       env,
       timeout: TIMEOUT_MS,
       killSignal: "SIGKILL",
       maxBuffer: MAX_OUTPUT_BYTES,
     });
-    return stdout;
+    // One that ends before it has read all says why itself.
+    running.child.stdin?.on("error", () => {}).end(input);
+    return (await running).stdout;
   };
   return {
     async show(name, signal) {
+      if (command === undefined && !(await isListed(name))) return undefined;
       try {
         return parseLink(JSON.parse(await ip(["-j", "-d", "link", "show", "dev", name], signal)));
       } catch (cause) {
@@ -63,15 +76,32 @@ export const createIpLinks = (command: readonly [string, ...string[]]): IpLinks 
         throw failed(cause, name);
       }
     },
-    async run(args, signal) {
+    async run(commands, signal) {
+      const batch = batchOf(commands);
       try {
-        await ip(args, signal);
+        await ip(["-batch", "-"], signal, batch);
       } catch (cause) {
         signal.throwIfAborted();
-        throw failed(cause, args.join(" "));
+        const line = Number(wordsOf(cause).match(/^Command failed -:(\d+)/m)?.[1] ?? 1);
+        throw failed(cause, commands[line - 1]?.join(" ") ?? "");
       }
     },
   };
+};
+
+/** Not knowing counts as listed: then `ip` is asked. */
+const isListed = async (name: string): Promise<boolean> => {
+  const names = await readFile(LINK_NAMES, "latin1").catch(() => undefined);
+  return names === undefined || names.split("\n").some((line) => line.trimStart().startsWith(`${name}:`));
+};
+
+const batchOf = (commands: readonly IpCommand[]): string =>
+  commands.map((words) => `${words.map(quoted).join(" ")}\n`).join("");
+
+/** Each name is derived or checked, so this is the second lock. */
+const quoted = (word: string): string => {
+  if (BATCH_WORD.test(word)) return word.includes(" ") ? `"${word}"` : word;
+  throw new FlintlockError("internal", "a word for ip has characters that no name of a link has");
 };
 
 /** The first of `ip -j -d link show`; throws when it is not that. */

@@ -1,6 +1,6 @@
 /** MACVTAP: a guest's own MAC address on a link of the host, without a bridge (kernel: drivers/net/macvtap.c). */
 import { FlintlockError } from "@flintlock/core";
-import type { IpLinks, Link } from "./ip-links.ts";
+import type { IpCommand, IpLinks, Link } from "./ip-links.ts";
 
 export interface Macvtap {
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Macvtap {
 }
 
 /**
- * Makes the device exist: mode "bridge", the guest's MAC, the parent's MTU, up. Two guests of one parent reach each other;
+ * Makes the device exist: mode "bridge", the guest's MAC, the parent's MTU, up; returns what there is then. Two guests of one parent reach each other;
  * the host itself they do not, which is how the kernel's macvlan is.
  */
 export const makeMacvtap = async (
@@ -21,28 +21,29 @@ export const makeMacvtap = async (
   { name, alias, index, mac, parent }: Macvtap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
-): Promise<void> => {
-  let link = await links.show(name, signal);
+): Promise<Link | undefined> => {
+  const link = await links.show(name, signal);
   if (link !== undefined && !isMacvtap(link)) {
     throw new FlintlockError("failed_precondition", `${name} exists and is not a MACVTAP device`);
   }
-  if (link !== undefined && isWhole(link, mac, parent)) return;
+  if (link !== undefined && isWhole(link, mac, parent)) return link;
   await requirePrivilege();
-  if (link !== undefined && link.parent !== parent.name) {
-    // The kernel does not move one to another parent.
-    await links.run(["link", "delete", "dev", name], signal);
-    link = undefined;
-  }
-  if (link === undefined) {
-    const made = ["link", parent.name, "name", name, "index", String(index), "address", mac];
-    await links.run(["link", "add", ...made, "type", "macvtap", "mode", "bridge"], signal);
-  }
-  // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
-  await links.run(["link", "set", "dev", name, "addrgenmode", "none"], signal);
-  await links.run(["link", "set", "dev", name, "alias", alias], signal);
-  // Which multicasts the guest wants the kernel does not know, and IPv6 finds its neighbours by multicast.
-  const settings = ["address", mac, "mtu", String(parent.mtu), "allmulticast", "on"];
-  await links.run(["link", "set", "dev", name, ...settings, "up"], signal);
+  // The kernel does not move one to another parent.
+  const isElsewhere = link !== undefined && link.parent !== parent.name;
+  const made = ["link", parent.name, "name", name, "index", String(index), "address", mac];
+  const commands: readonly IpCommand[] = [
+    ...(isElsewhere ? [["link", "delete", "dev", name] as const] : []),
+    ...(isElsewhere || link === undefined
+      ? [["link", "add", ...made, "type", "macvtap", "mode", "bridge"] as const]
+      : []),
+    // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
+    ["link", "set", "dev", name, "addrgenmode", "none"],
+    ["link", "set", "dev", name, "alias", alias],
+    // Which multicasts the guest wants the kernel does not know, and IPv6 finds its neighbours by multicast.
+    ["link", "set", "dev", name, "address", mac, "mtu", String(parent.mtu), "allmulticast", "on", "up"],
+  ];
+  await links.run(commands, signal);
+  return await links.show(name, signal);
 };
 
 const isWhole = (link: Link, mac: string, parent: Link): boolean =>

@@ -25,12 +25,12 @@ const LINK_TYPES = ["tap", "macvtap"] as const satisfies readonly LinkType[];
 const DEFAULT_MTU = 1500;
 
 export interface NetworkOptions extends Uplinks {
-  /** The `ip` program, with its first arguments */
+  /** The `ip` program, with its first arguments; left out: `ip`, in our own namespace */
   readonly ip?: readonly [string, ...string[]];
 }
 
 export const createNetworkManager = (options: NetworkOptions): NetworkManager => {
-  const links = createIpLinks(options.ip ?? ["ip"]);
+  const links = createIpLinks(options.ip);
   return {
     serves(iface) {
       if (isUnattached(iface)) return true;
@@ -38,8 +38,7 @@ export const createNetworkManager = (options: NetworkOptions): NetworkManager =>
     },
     async ensure(owner, iface, signal) {
       const name = hostDeviceName(owner.uid, iface.deviceId, iface.type);
-      await make(links, name, owner, iface, options, signal);
-      return status(await links.show(name, signal), name);
+      return status(await make(links, name, owner, iface, options, signal), name);
     },
     async remove(owner, deviceId, signal) {
       for (const type of LINK_TYPES) {
@@ -47,7 +46,7 @@ export const createNetworkManager = (options: NetworkOptions): NetworkManager =>
         const link = await links.show(name, signal);
         if (link === undefined || !isOfType(link, type)) continue;
         await requirePrivilege();
-        await links.run(["link", "delete", "dev", name], signal);
+        await links.run([["link", "delete", "dev", name]], signal);
       }
     },
     async observe(owner, interfaces) {
@@ -69,7 +68,7 @@ const make = async (
   iface: NetworkInterface,
   uplinks: Uplinks,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<Link | undefined> => {
   const alias = `flintlock ${uid} ${iface.deviceId}`;
   if (iface.type === "macvtap") {
     const parent = await parentLink(links, iface, uplinks, signal);

@@ -1,6 +1,6 @@
 /** TAP: a VMM's end of a cable whose other end is a port of a bridge (kernel: Documentation/networking/tuntap.rst). */
 import { deriveMac, FlintlockError, type HostUser, type Uid } from "@flintlock/core";
-import type { IpLinks, Link } from "./ip-links.ts";
+import type { IpCommand, IpLinks, Link } from "./ip-links.ts";
 
 export interface Tap {
   readonly name: string;
@@ -19,32 +19,47 @@ export interface Tap {
  */
 export const hostMac = (owner: Uid, deviceId: string): string => `fe${deriveMac(owner, deviceId).slice(2)}`;
 
-/** Makes the device exist, persistent, up, and a port of its bridge or of none. A whole one is left as it is. */
+/**
+ * Makes the device exist, persistent, up, and a port of its bridge or of none; returns what there is then. A whole one is
+ * left as it is.
+ */
 export const makeTap = async (
   links: IpLinks,
   tap: Tap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<Link | undefined> => {
   const { name, alias, mac, mtu, bridge } = tap;
   const link = await links.show(name, signal);
   if (link !== undefined && !isTap(link)) {
     throw new FlintlockError("failed_precondition", `${name} exists and is not a TAP device`);
   }
-  if (link?.isUp === true && link.master === bridge && link.mtu === mtu && link.mac === mac) return;
+  if (link?.isUp === true && link.master === bridge && link.mtu === mtu && link.mac === mac) return link;
   await requirePrivilege();
-  if (link === undefined) {
-    await links.run(["tuntap", "add", "dev", name, "mode", "tap", ...ownerArgs(tap.user)], signal);
-  }
-  // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
-  await links.run(["link", "set", "dev", name, "addrgenmode", "none"], signal);
-  await links.run(["link", "set", "dev", name, "alias", alias], signal);
   const port = bridge === undefined ? ["nomaster"] : ["master", bridge];
-  await links.run(["link", "set", "dev", name, "address", mac, "mtu", String(mtu), ...port, "up"], signal);
+  const commands: readonly IpCommand[] = [
+    ...(link === undefined ? [tuntapAdd(tap)] : []),
+    // The host itself takes no part on this link: it needs no address of its own, IPv6's automatic one included.
+    ["link", "set", "dev", name, "addrgenmode", "none"],
+    ["link", "set", "dev", name, "alias", alias],
+    ["link", "set", "dev", name, "address", mac, "mtu", String(mtu), ...port, "up"],
+  ];
+  await links.run(commands, signal);
+  return await links.show(name, signal);
 };
 
 /** A TUN device, which carries no Ethernet, is of the same kind. */
 export const isTap = ({ kind, mode }: Link): boolean => kind === "tun" && mode === "tap";
+
+const tuntapAdd = ({ name, user }: Tap): IpCommand => [
+  "tuntap",
+  "add",
+  "dev",
+  name,
+  "mode",
+  "tap",
+  ...ownerArgs(user),
+];
 
 const ownerArgs = (user: HostUser | undefined): readonly string[] =>
   user === undefined
