@@ -46,6 +46,8 @@ export interface IpLinks {
    * @throws FlintlockError `unsupported` – no `ip`; `internal` – it refused, cause has its words
    */
   run(commands: readonly IpCommand[], signal: AbortSignal): Promise<void>;
+  /** Does the same, and returns what the link `name` is then. */
+  make(name: string, commands: readonly IpCommand[], signal: AbortSignal): Promise<Link>;
 }
 
 /** `command`: the program and its first arguments, such as `["ip", "-n", "blue"]`; left out: `ip`, in our own namespace. */
@@ -64,6 +66,16 @@ export const createIpLinks = (command?: readonly [string, ...string[]]): IpLinks
     running.child.stdin?.on("error", () => {}).end(input);
     return (await running).stdout;
   };
+  const batch = async (commands: readonly IpCommand[], signal: AbortSignal): Promise<string> => {
+    const lines = batchOf(commands);
+    try {
+      return await ip(["-j", "-d", "-batch", "-"], signal, lines);
+    } catch (cause) {
+      signal.throwIfAborted();
+      const line = Number(wordsOf(cause).match(/^Command failed -:(\d+)/m)?.[1] ?? 1);
+      throw failed(cause, commands[line - 1]?.join(" ") ?? "");
+    }
+  };
   return {
     async show(name, signal) {
       if (command === undefined && !(await isListed(name))) return undefined;
@@ -77,14 +89,10 @@ export const createIpLinks = (command?: readonly [string, ...string[]]): IpLinks
       }
     },
     async run(commands, signal) {
-      const batch = batchOf(commands);
-      try {
-        await ip(["-batch", "-"], signal, batch);
-      } catch (cause) {
-        signal.throwIfAborted();
-        const line = Number(wordsOf(cause).match(/^Command failed -:(\d+)/m)?.[1] ?? 1);
-        throw failed(cause, commands[line - 1]?.join(" ") ?? "");
-      }
+      await batch(commands, signal);
+    },
+    async make(name, commands, signal) {
+      return parseLink(JSON.parse(await batch([...commands, ["link", "show", "dev", name]], signal)));
     },
   };
 };

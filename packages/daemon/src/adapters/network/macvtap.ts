@@ -21,7 +21,7 @@ export const makeMacvtap = async (
   { name, alias, index, mac, parent }: Macvtap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
-): Promise<Link | undefined> => {
+): Promise<Link> => {
   const link = await links.show(name, signal);
   if (link !== undefined && !isMacvtap(link)) {
     throw new FlintlockError("failed_precondition", `${name} exists and is not a MACVTAP device`);
@@ -42,8 +42,7 @@ export const makeMacvtap = async (
     // Which multicasts the guest wants the kernel does not know, and IPv6 finds its neighbours by multicast.
     ["link", "set", "dev", name, "address", mac, "mtu", String(parent.mtu), "allmulticast", "on", "up"],
   ];
-  await links.run(commands, signal);
-  return await links.show(name, signal);
+  return await links.make(name, commands, signal);
 };
 
 const isWhole = (link: Link, mac: string, parent: Link): boolean =>

@@ -38,7 +38,7 @@ export const createNetworkManager = (options: NetworkOptions): NetworkManager =>
     },
     async ensure(owner, iface, signal) {
       const name = hostDeviceName(owner.uid, iface.deviceId, iface.type);
-      return status(await make(links, name, owner, iface, options, signal), name);
+      return status(await make(links, name, owner, iface, options, signal));
     },
     async remove(owner, deviceId, signal) {
       for (const type of LINK_TYPES) {
@@ -68,7 +68,7 @@ const make = async (
   iface: NetworkInterface,
   uplinks: Uplinks,
   signal: AbortSignal,
-): Promise<Link | undefined> => {
+): Promise<Link> => {
   const alias = `flintlock ${uid} ${iface.deviceId}`;
   if (iface.type === "macvtap") {
     const parent = await parentLink(links, iface, uplinks, signal);
@@ -93,11 +93,12 @@ const isWhole = ({ isUp, master }: Link, iface: NetworkInterface): boolean =>
   isUp && (iface.type === "macvtap" || isUnattached(iface) === (master === undefined));
 
 /** COMPAT: upstream's status has the MAC in upper case. */
-const status = (link: Link | undefined, name: string): InterfaceStatus => {
-  if (link === undefined) throw new FlintlockError("internal", `${name} vanished while it was made`);
-  const { index, mac, mtu } = link;
-  return { hostDeviceName: name, index, macAddress: mac.toUpperCase(), mtu };
-};
+const status = ({ name, index, mac, mtu }: Link): InterfaceStatus => ({
+  hostDeviceName: name,
+  index,
+  macAddress: mac.toUpperCase(),
+  mtu,
+});
 
 /** Asked before a change, so that the refusal has a reason and a remedy. */
 const requirePrivilege = async (): Promise<void> => {

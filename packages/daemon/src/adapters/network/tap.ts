@@ -28,7 +28,7 @@ export const makeTap = async (
   tap: Tap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
-): Promise<Link | undefined> => {
+): Promise<Link> => {
   const { name, alias, mac, mtu, bridge } = tap;
   const link = await links.show(name, signal);
   if (link !== undefined && !isTap(link)) {
@@ -44,8 +44,7 @@ export const makeTap = async (
     ["link", "set", "dev", name, "alias", alias],
     ["link", "set", "dev", name, "address", mac, "mtu", String(mtu), ...port, "up"],
   ];
-  await links.run(commands, signal);
-  return await links.show(name, signal);
+  return await links.make(name, commands, signal);
 };
 
 /** A TUN device, which carries no Ethernet, is of the same kind. */
