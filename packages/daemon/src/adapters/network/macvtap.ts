@@ -13,16 +13,17 @@ export interface Macvtap {
 }
 
 /**
- * Makes the device exist: mode "bridge", the guest's MAC, the parent's MTU, up; returns what there is then. Two guests of one parent reach each other;
- * the host itself they do not, which is how the kernel's macvlan is.
+ * Makes the device exist, from `link`, which is there already: mode "bridge", the guest's MAC, the parent's MTU, up. Returns
+ * what there is then. Two guests of one parent reach each other; the host itself they do not, which is how the kernel's
+ * macvlan is.
  */
 export const makeMacvtap = async (
   links: IpLinks,
+  link: Link | undefined,
   { name, alias, index, mac, parent }: Macvtap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<Link> => {
-  const link = await links.show(name, signal);
   if (link !== undefined && !isMacvtap(link)) {
     throw new FlintlockError("failed_precondition", `${name} exists and is not a MACVTAP device`);
   }

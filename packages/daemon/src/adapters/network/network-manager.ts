@@ -71,15 +71,21 @@ const make = async (
 ): Promise<Link> => {
   const alias = `flintlock ${uid} ${iface.deviceId}`;
   if (iface.type === "macvtap") {
-    const parent = await parentLink(links, iface, uplinks, signal);
+    const [link, parent] = await Promise.all([
+      links.show(name, signal),
+      parentLink(links, iface, uplinks, signal),
+    ]);
     const index = hostDeviceIndex(uid, iface.deviceId);
     const macvtap = { name, alias, index, mac: macOf(uid, iface), parent };
-    return makeMacvtap(links, macvtap, requirePrivilege, signal);
+    return await makeMacvtap(links, link, macvtap, requirePrivilege, signal);
   }
-  const bridge = isUnattached(iface) ? undefined : await bridgeLink(links, iface, uplinks, signal);
+  const [link, bridge] = await Promise.all([
+    links.show(name, signal),
+    isUnattached(iface) ? undefined : bridgeLink(links, iface, uplinks, signal),
+  ]);
   const mac = hostMac(uid, iface.deviceId);
   const tap = { name, alias, mac, mtu: bridge?.mtu ?? DEFAULT_MTU, bridge: bridge?.name, user };
-  return makeTap(links, tap, requirePrivilege, signal);
+  return await makeTap(links, link, tap, requirePrivilege, signal);
 };
 
 /** All metadata interfaces have one address: they must never meet. */

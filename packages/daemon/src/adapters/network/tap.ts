@@ -20,17 +20,17 @@ export interface Tap {
 export const hostMac = (owner: Uid, deviceId: string): string => `fe${deriveMac(owner, deviceId).slice(2)}`;
 
 /**
- * Makes the device exist, persistent, up, and a port of its bridge or of none; returns what there is then. A whole one is
- * left as it is.
+ * Makes the device exist, persistent, up, and a port of its bridge or of none, from `link`, which is there already; returns
+ * what there is then. A whole one is left as it is.
  */
 export const makeTap = async (
   links: IpLinks,
+  link: Link | undefined,
   tap: Tap,
   requirePrivilege: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<Link> => {
   const { name, alias, mac, mtu, bridge } = tap;
-  const link = await links.show(name, signal);
   if (link !== undefined && !isTap(link)) {
     throw new FlintlockError("failed_precondition", `${name} exists and is not a TAP device`);
   }
