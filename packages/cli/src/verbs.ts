@@ -98,6 +98,12 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./run-verbs.ts")).resume(),
   },
   {
+    name: "modify",
+    aliases: ["resize"],
+    summary: "change microVMs: labels, restart policy, protection, size",
+    load: async () => (await import("./commands/modify.ts")).modify,
+  },
+  {
     name: "rm",
     summary: "stop and delete microVMs",
     load: async () => (await import("./commands/rm.ts")).rm,

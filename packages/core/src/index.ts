@@ -23,6 +23,7 @@ export { MAX_GRACE_SECONDS, parseGrace } from "./domain/run-wish.ts";
 export * from "./domain/spec-parts.ts";
 export * from "./domain/spec-rules.ts";
 export * from "./domain/units.ts";
+export type { Effect, FieldChange, UpdateInput } from "./domain/update.ts";
 export * from "./domain/violations.ts";
 export * from "./kit/async-channel.ts";
 export * from "./kit/semaphore.ts";

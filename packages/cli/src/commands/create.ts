@@ -8,6 +8,7 @@ import { addVmFlags, createRequest, type VmFlags } from "../vm-flags.ts";
 
 interface CreateFlags extends VmFlags {
   readonly wait: boolean;
+  readonly protect?: boolean;
 }
 
 export const create: Verb = {
@@ -19,6 +20,7 @@ export const create: Verb = {
       .passThroughOptions();
     keepSeparator(command);
     addVmFlags(command);
+    command.option("--protect", "refuse its deletion until `modify --no-protect`");
     command.option("--no-wait", "return as soon as it is stored");
   },
 
@@ -29,6 +31,7 @@ export const create: Verb = {
       throw usageError(`--file and the image ${target.image} cannot go together`);
     }
     const request = await createRequest(context, flags, target, { isAttached: false, isTty: false });
+    if (flags.protect) request.protected = true;
     const client = await context.connect();
     let vm = await createMicroVM(client, flags.wait ? await pullImages(context, client, request) : request);
     context.interrupts.leftBehind = () => `left: microVM ${nameOf(vm)} (${uidOf(vm)})`;

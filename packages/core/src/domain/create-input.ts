@@ -93,6 +93,7 @@ export interface ExtensionInput {
   readonly limits?: LimitsInput | undefined;
   /** Absent = no balloon */
   readonly balloonMib?: number | undefined;
+  readonly isProtected?: boolean;
 }
 
 /** 0 = none */

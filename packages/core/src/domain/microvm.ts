@@ -25,6 +25,8 @@ export interface MicroVM {
   readonly updatedAt: UnixMs;
   /** The wish to delete; set once, never cleared */
   readonly deletedAt: UnixMs | undefined;
+  /** Its deletion is refused; absent = it is not */
+  readonly isProtected?: boolean | undefined;
   /** The wish for its guest, which each verb changes (`run-wish.ts`); a deletion comes before it */
   readonly run: RunWish;
   /** Counts stored changes, 1 after create; the optimistic lock */

@@ -102,10 +102,12 @@ const parseWord = <W extends string>(text: string, field: string, words: readonl
 };
 
 /** COMPAT: upstream starts again whatever ends. */
-export const parseRestart = (input: ExtensionInput | undefined): RestartPolicy =>
+export const parseRestart = (input: Pick<ExtensionInput, "restart"> | undefined): RestartPolicy =>
   input === undefined ? "always" : (parseWord(input.restart, "restart", RESTART_POLICIES) ?? "no");
 
-export const parseMaxRestarts = (input: ExtensionInput | undefined): number | undefined => {
+export const parseMaxRestarts = (
+  input: Pick<ExtensionInput, "restart" | "maxRestarts"> | undefined,
+): number | undefined => {
   const { maxRestarts = 0, restart = "" } = input ?? {};
   if (maxRestarts !== 0 && restart !== "on-failure") {
     throw invalidField("max_restarts", "goes with restart on-failure alone");

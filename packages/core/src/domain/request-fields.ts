@@ -124,6 +124,11 @@ export const REQUEST_FIELDS = {
     default: "no balloon",
     note: `Memory in MiB that the host takes back to begin with, at most all but ${MIN_GUEST_MIB}; 0 is a balloon that takes nothing yet. Refused by providers without a balloon.`,
   },
+  protected: {
+    type: "bool",
+    default: false,
+    note: "Refuses its deletion, until this is lifted by Update.",
+  },
   request_id: {
     type: "string",
     maxLength: 128,

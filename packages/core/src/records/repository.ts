@@ -46,6 +46,8 @@ export class Repository {
   readonly #tails = new Map<Uid, Promise<unknown>>();
   /** On their way to the store, so that two creates in one tick cannot both find a name or a quota free */
   readonly #claimed = new Set<MicroVM>();
+  /** What records are about to become, likewise */
+  readonly #changing = new Map<Uid, MicroVM>();
 
   private constructor(store: StateStore, clock: Clock, logs: { requests: RequestLog; journal: Journal }) {
     this.requests = logs.requests;
@@ -105,10 +107,10 @@ export class Repository {
     return false;
   }
 
-  /** All, and those that `add` is about to make durable. */
+  /** All, and those that `add` is about to make durable, as changes that are about to be durable make them. */
   *claimed(): Iterable<MicroVM> {
     yield* this.#claimed;
-    yield* this.all();
+    for (const vm of this.all()) yield this.#changing.get(vm.uid) ?? vm;
   }
 
   /** Claims its place at once; durable when it resolves, with the request that made it, or neither. */
@@ -152,14 +154,19 @@ export class Repository {
     if (changed === held.vm) return held.vm;
     const vm: MicroVM = { ...changed, version: held.vm.version + 1, updatedAt: this.#clock.now() };
     const key = recordKey(uid);
-    const revision = await this.#store.commit({
-      expect: { [key]: held.revision },
-      put: { [key]: encodeRecord(vm) },
-      append: encodeEvent(changedEvent(held.vm, vm)),
-    });
-    this.#held.set(uid, { vm, revision });
-    this.#announce(uid, vm, revision);
-    return vm;
+    this.#changing.set(uid, vm);
+    try {
+      const revision = await this.#store.commit({
+        expect: { [key]: held.revision },
+        put: { [key]: encodeRecord(vm) },
+        append: encodeEvent(changedEvent(held.vm, vm)),
+      });
+      this.#held.set(uid, { vm, revision });
+      this.#announce(uid, vm, revision);
+      return vm;
+    } finally {
+      this.#changing.delete(uid);
+    }
   }
 
   updateStatus(uid: Uid, status: Partial<MicroVMStatus>): Promise<MicroVM> {

@@ -12,6 +12,7 @@ import type { Image } from "../domain/image.ts";
 import type { MicroVM, MicroVMState, ProviderName, ProviderWish } from "../domain/microvm.ts";
 import type { EventType, MicroVMEvent } from "../domain/microvm-event.ts";
 import type { UnixMs } from "../domain/units.ts";
+import type { FieldChange, UpdateInput } from "../domain/update.ts";
 import type { PullProgress } from "../ports/image-store.ts";
 import type { Availability, ByteStream, MachineMetric, MetricScope } from "../ports/provider.ts";
 
@@ -51,6 +52,13 @@ export interface MicroVMUseCases {
    */
   setLabels(uid: string, labels: Readonly<Record<string, string>>): Promise<MicroVM>;
   /**
+   * Changes what the input names, all of it or nothing; durable when it resolves. With `dryRun` nothing is changed, and
+   * the answer is what it would be.
+   * @throws FlintlockError `invalid_spec`; `exhausted` – over a quota; `conflict` – of another version than wanted;
+   * `failed_precondition` – it is being deleted
+   */
+  update(target: Target, input: UpdateInput, dryRun: boolean): Promise<Updated>;
+  /**
    * The verbs of a microVM's life (`domain/run-wish.ts`). Each records a wish, durable when it resolves, and returns the
    * record; the host follows. Asking for what is wished already is success.
    * @throws FlintlockError `failed_precondition` – it is being deleted, or not in a state for it
@@ -63,7 +71,10 @@ export interface MicroVMUseCases {
   resume(target: Target): Promise<MicroVM>;
   /** Sorted by creation; `pageOf` makes pages of it. */
   list(filter: ListFilter): Promise<readonly MicroVM[]>;
-  /** Marks for deletion; durable when it resolves. Repeating it is success while the record exists. */
+  /**
+   * Marks for deletion; durable when it resolves. Repeating it is success while the record exists.
+   * @throws FlintlockError `failed_precondition` – it is protected
+   */
   delete(target: Target): Promise<void>;
   deleteByUid(uid: string): Promise<void>;
   /** The record now and after each change; `undefined` once, last, when it is gone. */
@@ -89,6 +100,12 @@ export interface MicroVMUseCases {
     scope: MetricScope,
     signal: AbortSignal,
   ): Promise<readonly MicroVMMeasurement[]>;
+}
+
+export interface Updated {
+  readonly microvm: MicroVM;
+  /** Empty when all was so already */
+  readonly changes: readonly FieldChange[];
 }
 
 export interface MicroVMMeasurement {

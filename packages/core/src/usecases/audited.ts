@@ -110,6 +110,10 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         const subject = await meantByUid(uid);
         return changing("microvms.setLabels", subject, { work: () => microvms.setLabels(uid, labels) });
       },
+      update: async (target, input, dryRun) =>
+        changing("microvms.update", await meant(target), {
+          work: () => microvms.update(target, input, dryRun),
+        }),
       start: async (target) =>
         changing("microvms.start", await meant(target), { work: () => microvms.start(target) }),
       stop: async (target, graceMs) =>

@@ -83,6 +83,14 @@ const command: ExecInput = {
   hasStdin: false,
   terminal: undefined,
 };
+const noChange = {
+  labels: {},
+  removeLabels: [],
+  restart: "",
+  maxRestarts: 0,
+  vcpu: 0,
+  memoryInMb: 0,
+};
 const everything = {
   since: "beginning",
   filter: { namespace: "", target: "", types: [], labels: {} },
@@ -97,6 +105,7 @@ const CALLS = {
     create: ({ microvms }) => microvms.create(wireInput({ id: "new", namespace: "red" })),
     get: ({ microvms }) => microvms.get(target()),
     getByUid: ({ microvms }) => microvms.getByUid(red.uid),
+    update: ({ microvms }) => microvms.update(target(), noChange, true),
     setLabels: ({ microvms }) => microvms.setLabels(red.uid, { tier: "back" }),
     start: ({ microvms }) => microvms.start(target()),
     stop: ({ microvms }) => microvms.stop(target(), 0),
@@ -149,7 +158,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /^microvms\.(get|getByUid|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
+    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
       operation,
     ),
   ),

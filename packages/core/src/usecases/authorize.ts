@@ -30,6 +30,7 @@ export const ROLE_FOR = {
     get: "viewer",
     getByUid: "viewer",
     setLabels: "operator",
+    update: "operator",
     start: "operator",
     stop: "operator",
     restart: "operator",
@@ -103,6 +104,10 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     setLabels: async (uid, labels) => {
       need("setLabels");
       return microvms.setLabels((await visibleByUid(uid)).uid, labels);
+    },
+    update: async (target, input, dryRun) => {
+      need("update");
+      return microvms.update(await visible(target), input, dryRun);
     },
     start: async (target) => {
       need("start");

@@ -82,6 +82,7 @@ const accept = async (
     createdAt: now,
     updatedAt: now,
     deletedAt: undefined,
+    ...(input.extension?.isProtected && { isProtected: true }),
     run: RUNNING,
     version: 1,
     traceparent: input.traceparent,

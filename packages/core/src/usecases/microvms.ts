@@ -18,6 +18,7 @@ import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
 import { resolveTarget } from "./target.ts";
+import { updateMicroVM } from "./update-microvm.ts";
 
 export interface MicroVMParts extends CreateParts {
   readonly sessions: GuestSessions;
@@ -31,15 +32,15 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
   const markDeleted = async (uid: Uid): Promise<void> => {
     const now = parts.ports.clock.now();
-    await repository.update(uid, (vm) =>
-      vm.deletedAt !== undefined
-        ? vm
-        : {
-            ...vm,
-            deletedAt: now,
-            status: { ...vm.status, state: "deleting", retry: 0, notBefore: undefined },
-          },
-    );
+    await repository.update(uid, (vm) => {
+      if (vm.deletedAt !== undefined) return vm;
+      if (vm.isProtected) throw protectedFromDeletion(vm);
+      return {
+        ...vm,
+        deletedAt: now,
+        status: { ...vm.status, state: "deleting", retry: 0, notBefore: undefined },
+      };
+    });
     parts.poke(uid);
   };
 
@@ -81,6 +82,7 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
         throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
       });
     },
+    update: updateMicroVM(parts),
     start: (target) => change(target, start),
     stop: (target, graceMs) => change(target, stop(graceMs)),
     restart: (target, graceMs) => change(target, restart(graceMs)),
@@ -162,6 +164,11 @@ const withAgent = (vm: MicroVM): MicroVM => {
   if (vm.status.state !== "created") throw notReady(vm);
   return vm;
 };
+
+const protectedFromDeletion = ({ id }: MicroVM): FlintlockError =>
+  new FlintlockError("failed_precondition", `microvm ${id} is protected from deletion`, {
+    hint: `Lift it first: flintlock modify --no-protect ${id}`,
+  });
 
 const notReady = (vm: MicroVM): FlintlockError =>
   new FlintlockError("failed_precondition", `microvm is not ready (state: ${vm.status.state})`);

@@ -1,11 +1,11 @@
-/** Whether one more microVM fits into its namespace's quota and its creator's. */
+/** Whether a microVM, new or with other sizes, fits into its namespace's quota and its creator's. */
 import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import type { Quota, Quotas } from "../domain/quota.ts";
 
 /**
- * `existing` must hold what is being created at this moment too; when the new one is claimed in the same tick, no
- * two can both take the last place.
+ * `existing` must hold what is being created and changed at this moment too; when the wanted one is claimed in the same
+ * tick, no two can both take the last place. What it holds of the wanted one itself does not count.
  * @throws FlintlockError `exhausted` – says what is used, asked and allowed
  */
 export const checkQuotas = (existing: Iterable<MicroVM>, wanted: MicroVM, quotas: Quotas): void => {
@@ -17,6 +17,7 @@ export const checkQuotas = (existing: Iterable<MicroVM>, wanted: MicroVM, quotas
   if (!bounds.some(({ quota }) => isBound(quota))) return;
   const [ofNamespace, ofCaller] = bounds;
   for (const vm of existing) {
+    if (vm.uid === wanted.uid) continue;
     if (vm.namespace === namespace) add(ofNamespace.used, vm);
     if (vm.createdBy === createdBy) add(ofCaller.used, vm);
   }

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSKkBAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQFCDgoMX2JhbGxvb25fbWliItcBCgdQcm9jZXNzEg8KB2NvbW1hbmQYASADKAkSEgoKZW50cnlwb2ludBgCIAMoCRIWCg5zZXRfZW50cnlwb2ludBgDIAEoCBIrCgNlbnYYBCADKAsyHi5mbGludGxvY2sudjEuUHJvY2Vzcy5FbnZFbnRyeRIMCgR1c2VyGAUgASgJEgsKA2N3ZBgGIAEoCRILCgN0dHkYByABKAgSDgoGYXR0YWNoGAggASgIGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoEUG9ydBIPCgdob3N0X2lwGAEgASgJEhEKCWhvc3RfcG9ydBgCIAEoDRISCgpndWVzdF9wb3J0GAMgASgNEhAKCHByb3RvY29sGAQgASgJImoKClJhdGVMaW1pdHMSIAoYbmV0d29ya19ieXRlc19wZXJfc2Vjb25kGAEgASgEEh0KFWRpc2tfYnl0ZXNfcGVyX3NlY29uZBgCIAEoBBIbChNkaXNrX29wc19wZXJfc2Vjb25kGAMgASgNIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEiwwIKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBQg4KDF9iYWxsb29uX21pYiIvCgpHZXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAki4AEKC0xpc3RSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRI1CgZsYWJlbHMYAiADKAsyJS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QuTGFiZWxzRW50cnkSDAoEbmFtZRgDIAEoCRIjCgZzdGF0ZXMYBCADKA4yEy5mbGludGxvY2sudjEuU3RhdGUSEQoJcGFnZV9zaXplGAUgASgNEhIKCnBhZ2VfdG9rZW4YBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxMaXN0UmVzcG9uc2USJwoIbWljcm92bXMYASADKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjEKDFN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIm0KC1N0b3BSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzInAKDlJlc3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzIjEKDFBhdXNlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjIKDVJlc3VtZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJeCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCSIcCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCKsAQoNQXR0YWNoUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5BdHRhY2hTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiXgoLQXR0YWNoU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIsCgh0ZXJtaW5hbBgDIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUiLQoMVGVybWluYWxTaXplEgwKBHJvd3MYASABKA0SDwoHY29sdW1ucxgCIAEoDSJUCg5BdHRhY2hSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdwYXlsb2FkIqgBCgtFeGVjUmVxdWVzdBIoCgVzdGFydBgBIAEoCzIXLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIqgCCglFeGVjU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNjbWQYAyABKAkSDAoEYXJncxgEIAMoCRILCgNjd2QYBSABKAkSLQoDZW52GAYgAygLMiAuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydC5FbnZFbnRyeRINCgVzaGVsbBgHIAEoCBIMCgR1c2VyGAggASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgJIAEoBRIRCgloYXNfc3RkaW4YCiABKAgSLAoIdGVybWluYWwYCyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYwoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAEg8KBWVycm9yGAQgASgJSABCCQoHcGF5bG9hZCJYCg5Db25zb2xlUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Db25zb2xlU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcGF5bG9hZCIxCgxDb25zb2xlU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIfCg9Db25zb2xlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCp3CgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgsKB1BFTkRJTkcQARILCgdSVU5OSU5HEAISCgoGRVhJVEVEEAMSCgoGRkFJTEVEEAQSDAoIREVMRVRJTkcQBRILCgdTVE9QUEVEEAYSCgoGUEFVU0VEEAcqZwoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEgYKAk5PEAESCgoGQUxXQVlTEAISDgoKT05fRkFJTFVSRRADEhIKDlVOTEVTU19TVE9QUEVEEAQyggoKCE1pY3JvVk1zElUKBkNyZWF0ZRIbLmZsaW50bG9jay52MS5DcmVhdGVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iF4LT5JMCEToBKiIML3YxL21pY3Jvdm1zElUKA0dldBIYLmZsaW50bG9jay52MS5HZXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iHYLT5JMCFxIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9ElMKBExpc3QSGS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QaGi5mbGludGxvY2sudjEuTGlzdFJlc3BvbnNlIhSC0+STAg4SDC92MS9taWNyb3ZtcxJcCgZEZWxldGUSGy5mbGludGxvY2sudjEuRGVsZXRlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLIBAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIEg8KB3ZlcnNpb24YEiABKA1CDgoMX2JhbGxvb25fbWliItcBCgdQcm9jZXNzEg8KB2NvbW1hbmQYASADKAkSEgoKZW50cnlwb2ludBgCIAMoCRIWCg5zZXRfZW50cnlwb2ludBgDIAEoCBIrCgNlbnYYBCADKAsyHi5mbGludGxvY2sudjEuUHJvY2Vzcy5FbnZFbnRyeRIMCgR1c2VyGAUgASgJEgsKA2N3ZBgGIAEoCRILCgN0dHkYByABKAgSDgoGYXR0YWNoGAggASgIGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoEUG9ydBIPCgdob3N0X2lwGAEgASgJEhEKCWhvc3RfcG9ydBgCIAEoDRISCgpndWVzdF9wb3J0GAMgASgNEhAKCHByb3RvY29sGAQgASgJImoKClJhdGVMaW1pdHMSIAoYbmV0d29ya19ieXRlc19wZXJfc2Vjb25kGAEgASgEEh0KFWRpc2tfYnl0ZXNfcGVyX3NlY29uZBgCIAEoBBIbChNkaXNrX29wc19wZXJfc2Vjb25kGAMgASgNIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEi1gIKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBEhEKCXByb3RlY3RlZBgKIAEoCEIOCgxfYmFsbG9vbl9taWIiLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIvgCCg1VcGRhdGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoKaWZfdmVyc2lvbhgDIAEoDUgAiAEBEg8KB2RyeV9ydW4YBCABKAgSNwoGbGFiZWxzGAUgAygLMicuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuTGFiZWxzRW50cnkSFQoNcmVtb3ZlX2xhYmVscxgGIAMoCRIsCgdyZXN0YXJ0GAcgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSFAoMbWF4X3Jlc3RhcnRzGAggASgNEhYKCXByb3RlY3RlZBgJIAEoCEgBiAEBEgwKBHZjcHUYCiABKA0SFAoMbWVtb3J5X2luX21iGAsgASgNGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2lmX3ZlcnNpb25CDAoKX3Byb3RlY3RlZCJfCg5VcGRhdGVSZXNwb25zZRImCgdtaWNyb3ZtGAEgASgLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SJQoHY2hhbmdlcxgCIAMoCzIULmZsaW50bG9jay52MS5DaGFuZ2UigAEKBkNoYW5nZRINCgVmaWVsZBgBIAEoCRIrCgZlZmZlY3QYAiABKA4yGy5mbGludGxvY2sudjEuQ2hhbmdlLkVmZmVjdCI6CgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASCAoETElWRRABEg4KCk5FWFRfU1RBUlQQAiIyCg1EZWxldGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMQoMU3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkibQoLU3RvcFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMicAoOUmVzdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMiMQoMUGF1c2VSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMgoNUmVzdW1lUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDLpCgoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -123,6 +123,20 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
    * @generated from field: optional uint32 balloon_mib = 16;
    */
   balloonMib?: number | undefined;
+
+  /**
+   * It cannot be deleted until this is lifted by Update.
+   *
+   * @generated from field: bool protected = 17;
+   */
+  protected: boolean;
+
+  /**
+   * Counts its changes, from 1.
+   *
+   * @generated from field: uint32 version = 18;
+   */
+  version: number;
 };
 
 /**
@@ -400,6 +414,13 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
    * @generated from field: optional uint32 balloon_mib = 9;
    */
   balloonMib?: number | undefined;
+
+  /**
+   * Refuses its deletion until this is lifted by Update.
+   *
+   * @generated from field: bool protected = 10;
+   */
+  protected: boolean;
 };
 
 /**
@@ -508,6 +529,170 @@ export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 10);
 
 /**
+ * @generated from message flintlock.v1.UpdateRequest
+ */
+export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * Changes it only while its version is this; otherwise the answer is ABORTED. Absent: whatever it is.
+   *
+   * @generated from field: optional uint32 if_version = 3;
+   */
+  ifVersion?: number | undefined;
+
+  /**
+   * Changes nothing: the answer is what it would be.
+   *
+   * @generated from field: bool dry_run = 4;
+   */
+  dryRun: boolean;
+
+  /**
+   * Added, or in place of those with the same key.
+   *
+   * @generated from field: map<string, string> labels = 5;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * @generated from field: repeated string remove_labels = 6;
+   */
+  removeLabels: string[];
+
+  /**
+   * Unspecified: as it is.
+   *
+   * @generated from field: flintlock.v1.RestartPolicy restart = 7;
+   */
+  restart: RestartPolicy;
+
+  /**
+   * With `restart` ON_FAILURE, as in CreateRequest.
+   *
+   * @generated from field: uint32 max_restarts = 8;
+   */
+  maxRestarts: number;
+
+  /**
+   * @generated from field: optional bool protected = 9;
+   */
+  protected?: boolean | undefined;
+
+  /**
+   * 0: as it is.
+   *
+   * @generated from field: uint32 vcpu = 10;
+   */
+  vcpu: number;
+
+  /**
+   * 0: as it is.
+   *
+   * @generated from field: uint32 memory_in_mb = 11;
+   */
+  memoryInMb: number;
+};
+
+/**
+ * Describes the message flintlock.v1.UpdateRequest.
+ * Use `create(UpdateRequestSchema)` to create a new message.
+ */
+export const UpdateRequestSchema: GenMessage<UpdateRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 11);
+
+/**
+ * @generated from message flintlock.v1.UpdateResponse
+ */
+export type UpdateResponse = Message<"flintlock.v1.UpdateResponse"> & {
+  /**
+   * @generated from field: flintlock.v1.MicroVM microvm = 1;
+   */
+  microvm?: MicroVM | undefined;
+
+  /**
+   * Empty when all was so already.
+   *
+   * @generated from field: repeated flintlock.v1.Change changes = 2;
+   */
+  changes: Change[];
+};
+
+/**
+ * Describes the message flintlock.v1.UpdateResponse.
+ * Use `create(UpdateResponseSchema)` to create a new message.
+ */
+export const UpdateResponseSchema: GenMessage<UpdateResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 12);
+
+/**
+ * @generated from message flintlock.v1.Change
+ */
+export type Change = Message<"flintlock.v1.Change"> & {
+  /**
+   * As in the request, such as "memory_in_mb"; "labels" of both fields for them.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * @generated from field: flintlock.v1.Change.Effect effect = 2;
+   */
+  effect: Change_Effect;
+};
+
+/**
+ * Describes the message flintlock.v1.Change.
+ * Use `create(ChangeSchema)` to create a new message.
+ */
+export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 13);
+
+/**
+ * @generated from enum flintlock.v1.Change.Effect
+ */
+export const Change_Effect = {
+  /**
+   * @generated from enum value: EFFECT_UNSPECIFIED = 0;
+   */
+  EFFECT_UNSPECIFIED: 0,
+
+  /**
+   * At once.
+   *
+   * @generated from enum value: LIVE = 1;
+   */
+  LIVE: 1,
+
+  /**
+   * When the guest is started next, by whomever.
+   *
+   * @generated from enum value: NEXT_START = 2;
+   */
+  NEXT_START: 2,
+} as const;
+
+/**
+ * @generated from enum flintlock.v1.Change.Effect
+ */
+export type Change_Effect = (typeof Change_Effect)[keyof typeof Change_Effect] | UnknownEnum;
+
+/**
+ * Describes the enum flintlock.v1.Change.Effect.
+ */
+export const Change_EffectSchema: GenEnum<Change_Effect> = /*@__PURE__*/
+  enumDesc(file_flintlock_v1_microvms, 13, 0);
+
+/**
  * @generated from message flintlock.v1.DeleteRequest
  */
 export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
@@ -527,7 +712,7 @@ export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 11);
+  messageDesc(file_flintlock_v1_microvms, 14);
 
 /**
  * @generated from message flintlock.v1.StartRequest
@@ -549,7 +734,7 @@ export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 15);
 
 /**
  * @generated from message flintlock.v1.StopRequest
@@ -585,7 +770,7 @@ export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 16);
 
 /**
  * @generated from message flintlock.v1.RestartRequest
@@ -619,7 +804,7 @@ export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
  * Use `create(RestartRequestSchema)` to create a new message.
  */
 export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.PauseRequest
@@ -641,7 +826,7 @@ export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.ResumeRequest
@@ -663,7 +848,7 @@ export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
  * Use `create(ResumeRequestSchema)` to create a new message.
  */
 export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from message flintlock.v1.WaitRequest
@@ -692,7 +877,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -733,7 +918,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -750,7 +935,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -799,7 +984,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -826,7 +1011,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -848,7 +1033,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -885,7 +1070,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -936,7 +1121,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -1015,7 +1200,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 25);
+  messageDesc(file_flintlock_v1_microvms, 28);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -1060,7 +1245,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 26);
+  messageDesc(file_flintlock_v1_microvms, 29);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -1089,7 +1274,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 27);
+  messageDesc(file_flintlock_v1_microvms, 30);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -1111,7 +1296,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 28);
+  messageDesc(file_flintlock_v1_microvms, 31);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -1128,7 +1313,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 29);
+  messageDesc(file_flintlock_v1_microvms, 32);
 
 /**
  * @generated from enum flintlock.v1.State
@@ -1278,6 +1463,16 @@ export const MicroVMs: GenService<{
     methodKind: "unary";
     input: typeof DeleteRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * Changes what is given, all of it or nothing, and says when each change takes effect.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Update
+   */
+  update: {
+    methodKind: "unary";
+    input: typeof UpdateRequestSchema;
+    output: typeof UpdateResponseSchema;
   },
   /**
    * A new run of one that was stopped, has EXITED or FAILED, on the same disks, with all attempts.

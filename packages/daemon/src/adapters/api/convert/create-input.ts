@@ -106,11 +106,12 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
       diskOpsPerSecond: limits.diskOpsPerSecond,
     },
     balloonMib: request.balloonMib,
+    isProtected: request.protected,
   };
 };
 
 /** By number; an unknown one goes on as its digits, for the core to refuse by name. */
-const RESTART_INPUT: Readonly<Record<number, string>> = {
+export const RESTART_INPUT: Readonly<Record<number, string>> = {
   0: "",
   1: "no",
   2: "always",

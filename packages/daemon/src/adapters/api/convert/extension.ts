@@ -60,6 +60,8 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     providerReason: vm.providerReason ?? "",
     limits: vm.spec.limits && wireLimits(vm.spec.limits),
     balloonMib: vm.spec.balloonMib,
+    protected: vm.isProtected ?? false,
+    version: vm.version,
   });
 };
 

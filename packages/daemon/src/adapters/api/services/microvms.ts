@@ -7,6 +7,7 @@ import { createInputOf, extensionInputOf } from "../convert/create-input.ts";
 import { extendedListRequest } from "../convert/list-request.ts";
 import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts";
 import { requestIdOf } from "../convert/request-id.ts";
+import { updateInputOf, wireUpdated } from "../convert/update.ts";
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
@@ -32,6 +33,8 @@ export const microvmsService = (): BoundService =>
       await microvms.delete(targetOf(request));
       return create(EmptySchema);
     },
+    update: async (request, { useCases: { microvms } }) =>
+      wireUpdated(await microvms.update(targetOf(request), updateInputOf(request), request.dryRun)),
     start: async (request, { useCases: { microvms } }) =>
       encodedExtended(await microvms.start(targetOf(request))),
     stop: async (request, { useCases: { microvms } }) =>

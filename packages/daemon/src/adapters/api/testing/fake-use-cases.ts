@@ -129,6 +129,12 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     },
     get: async (target) => find(target),
     getByUid: async (uid) => byUid(uid),
+    update: async (target, { labels }) => {
+      const vm = find(target);
+      const microvm = { ...vm, spec: { ...vm.spec, labels } };
+      records.set(vm.uid, microvm);
+      return { microvm, changes: [{ field: "labels", effect: "live" }] };
+    },
     setLabels: async (uid, labels) => {
       const vm = byUid(uid);
       const changed = { ...vm, spec: { ...vm.spec, labels }, version: vm.version + 1 };

@@ -1,0 +1,82 @@
+/** `modify`: changes microVMs, and says of each change when it takes effect. */
+import { ext } from "@flintlock/client";
+import { usageError } from "../cli-error.ts";
+import { microvmView } from "../microvm-view.ts";
+import { parseCount, parsePairs } from "../parse-flags.ts";
+import { concludeTargets, forEachTarget, printsNames, requireTargets } from "../targets.ts";
+import { parseMib } from "../units.ts";
+import { collect, type Verb } from "../verb.ts";
+import { parseRestart } from "../vm-flags.ts";
+
+interface Flags {
+  readonly label?: readonly string[];
+  readonly removeLabel?: readonly string[];
+  readonly restart?: string;
+  readonly protect?: boolean;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly ifVersion?: string;
+  readonly dryRun?: boolean;
+}
+
+export const modify: Verb = {
+  configure: (command) => {
+    command
+      .argument("<target...>", "names, uids or unique prefixes of uids")
+      .option("-l, --label <K=V>", "add a label, or give it another value", collect)
+      .option("--remove-label <K>", "take a label away", collect)
+      .option("--restart <policy>", "when the guest ends: no, on-failure[:n], unless-stopped or always")
+      .option("--protect", "refuse its deletion")
+      .option("--no-protect", "allow it again")
+      .option("-c, --cpus <n>", "processors, from the next start on")
+      .option("-m, --memory <size>", "memory, e.g. 512M or 2G, from the next start on")
+      .option("--if-version <n>", "only while its version is this")
+      .option("--dry-run", "change nothing, and say what would change");
+  },
+
+  run: async (context, command) => {
+    const flags = command.opts<Flags>();
+    const targets = requireTargets(command.args, "microVM");
+    const change = changeOf(flags);
+    const { globals, signal } = context;
+    const client = await context.connect();
+    const outcomes = await forEachTarget(targets, signal, async (target) => {
+      const request = { target, namespace: globals.namespace, ...change };
+      const { microvm, changes } = await client.microvms.update(request, { signal });
+      if (globals.output === undefined && !globals.isQuiet) await context.print(changesText(target, changes));
+      else if (printsNames(context)) await context.print(`${target}\n`);
+      return microvm;
+    });
+    const isData = globals.output !== undefined && globals.output !== "name";
+    const changed = outcomes.flatMap((each) => ("value" in each && each.value ? [each.value] : []));
+    if (isData) await context.printList(microvmView(changed), changed);
+    return concludeTargets(context, outcomes, { isDataPrinted: isData });
+  },
+};
+
+const changeOf = (flags: Flags) => {
+  const { dryRun = false, ifVersion, ...change } = flags;
+  if (Object.values(change).every((value) => value === undefined)) {
+    throw usageError("nothing to change", "flintlock modify --memory 1G web");
+  }
+  return {
+    dryRun,
+    ...(ifVersion !== undefined && { ifVersion: parseCount("--if-version", ifVersion) }),
+    labels: parsePairs("--label", change.label ?? []),
+    removeLabels: [...(change.removeLabel ?? [])],
+    ...(change.restart !== undefined && parseRestart(change.restart)),
+    ...(change.protect !== undefined && { protected: change.protect }),
+    ...(change.cpus !== undefined && { vcpu: parseCount("--cpus", change.cpus) }),
+    ...(change.memory !== undefined && { memoryInMb: parseMib("--memory", change.memory) }),
+  };
+};
+
+const WHEN: Readonly<Record<number, string>> = {
+  [ext.Change_Effect.LIVE]: "at once",
+  [ext.Change_Effect.NEXT_START]: "at the next start",
+};
+
+const changesText = (target: string, changes: readonly ext.Change[]): string =>
+  changes.length === 0
+    ? `${target}: as it was\n`
+    : changes.map(({ field, effect }) => `${target}: ${field}: ${WHEN[effect] ?? "some time"}\n`).join("");

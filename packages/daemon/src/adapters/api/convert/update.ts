@@ -1,0 +1,28 @@
+/** `flintlock.v1.UpdateRequest` as the core takes it, and its answer. */
+import { create } from "@bufbuild/protobuf";
+import { ext } from "@flintlock/api";
+import type { Effect, Updated, UpdateInput } from "@flintlock/core";
+import { RESTART_INPUT } from "./create-input.ts";
+import { wireExtended } from "./extension.ts";
+
+export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
+  ifVersion: request.ifVersion,
+  labels: request.labels,
+  removeLabels: request.removeLabels,
+  restart: RESTART_INPUT[request.restart] ?? String(request.restart),
+  maxRestarts: request.maxRestarts,
+  isProtected: request.protected,
+  vcpu: request.vcpu,
+  memoryInMb: request.memoryInMb,
+});
+
+const EFFECTS = {
+  live: ext.Change_Effect.LIVE,
+  "next-start": ext.Change_Effect.NEXT_START,
+} as const satisfies Record<Effect, ext.Change_Effect>;
+
+export const wireUpdated = ({ microvm, changes }: Updated): ext.UpdateResponse =>
+  create(ext.UpdateResponseSchema, {
+    microvm: wireExtended(microvm),
+    changes: changes.map(({ field, effect }) => ({ field, effect: EFFECTS[effect] })),
+  });
