@@ -76,6 +76,18 @@ test("environment, directory, user and shell are what was asked", async () => {
   expect(nobody).toMatchObject({ code: 126, status: undefined, error: told });
 });
 
+test("flintlock shell is the user's login shell, at home, or /bin/sh where the image names none", async () => {
+  const ask = { stdin: 'echo "$0 $SHELL"; pwd; exit 7\n' };
+  const root = await daemon.flintlock(["shell", uid], ask);
+  expect(root).toMatchObject({ code: 7, stdout: "/bin/sh /bin/sh\n/root\n" });
+  await sh("printf '#!/bin/sh\\necho mine $1\\n' > /tmp/mine; chmod 755 /tmp/mine");
+  await sh("echo 'own:x:1234:1234::/srv:/tmp/mine' >> /etc/passwd");
+  const own = await daemon.flintlock(["shell", "-u", "own", uid], ask);
+  expect(own).toMatchObject({ code: 0, stdout: "mine -l\n" });
+  const unlisted = await daemon.flintlock(["shell", "-u", "4321", uid], ask);
+  expect(unlisted).toMatchObject({ code: 7, stdout: "/bin/sh /bin/sh\n/\n" });
+});
+
 test("10 MB go in and come back as they were", async () => {
   const bytes = randomBytes(10_000_019);
   const { stdout, code } = await execIn(grpc, { uid, cmd: "cat" }, bytes);

@@ -37,7 +37,7 @@ const usageExit = (io: Io, error: CommanderError): number => {
   const verb = io.argv.find((argument) => !argument.startsWith("-"));
   const about = error.code === "commander.unknownCommand" || verb === undefined ? "" : `${verb} `;
   if (error.code !== "commander.help") io.stderr.write(`try: flintlock ${about}--help\n`);
-  return verb === "run" || verb === "exec" ? EXIT.notRun : EXIT.usage;
+  return verb === "run" || verb === "exec" || verb === "shell" ? EXIT.notRun : EXIT.usage;
 };
 
 const perform = async (io: Io, verb: Verb, command: Command): Promise<number> => {

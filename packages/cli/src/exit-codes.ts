@@ -18,7 +18,7 @@ export const EXIT = {
   /** Some of several targets failed */
   partial: 11,
   integrity: 13,
-  /** `run` and `exec`: we failed before the command ran */
+  /** `run`, `exec` and `shell`: we failed before the command ran */
   notRun: 125,
   interrupted: 130,
   /** 128 + SIGPIPE: what a shell reports of a program whose reader left */

@@ -119,6 +119,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/exec.ts")).exec,
   },
   {
+    name: "shell",
+    summary: "open a login shell in a microVM",
+    load: async () => (await import("./commands/shell.ts")).shell,
+  },
+  {
     name: "attach",
     summary: "join the main process of a microVM",
     load: async () => (await import("./commands/attach.ts")).attach,

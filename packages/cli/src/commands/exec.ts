@@ -1,9 +1,7 @@
 import { usageError } from "../cli-error.ts";
 import { keepSeparator, runTarget } from "../command-separator.ts";
 import { EXIT } from "../exit-codes.ts";
-import { parseEnv } from "../parse-flags.ts";
-import { type ProcessInput, processSession } from "../process-session.ts";
-import { isInteractive, terminalSize } from "../terminal.ts";
+import { runGuestCommand } from "../guest-command.ts";
 import { collect, type Verb } from "../verb.ts";
 
 interface ExecFlags {
@@ -13,9 +11,6 @@ interface ExecFlags {
   readonly tty?: boolean;
   readonly stdin?: boolean;
 }
-
-/** For a terminal that is asked for where we have none */
-const USUAL_SIZE = { rows: 24, columns: 80 };
 
 export const exec: Verb = {
   failureCode: EXIT.notRun,
@@ -42,28 +37,8 @@ export const exec: Verb = {
     const [cmd = "", ...args] = words;
     if (target === "") throw usageError("no microVM was named", "flintlock exec NAME -- CMD");
     if (cmd === "") throw usageError("no command was given", `flintlock exec ${target} -- CMD`);
-    const { io, globals, signal } = context;
-    const hasTerminal = isInteractive(io);
-    const wantsTty = flags.tty ?? hasTerminal;
+    const { env, cwd, user, tty } = flags;
     const hasInput = flags.stdin !== false;
-    const value = {
-      target,
-      namespace: globals.namespace,
-      cmd,
-      args: [...args],
-      env: parseEnv(flags.env ?? [], io.env),
-      cwd: flags.cwd ?? "",
-      user: flags.user ?? "",
-      hasStdin: hasInput,
-      ...(wantsTty ? { terminal: terminalSize(io) ?? USUAL_SIZE } : {}),
-    };
-    const call = (await context.connect()).microvms.exec({ signal });
-    const start = () => call.write({ payload: { case: "start", value } });
-    const send = (payload: ProcessInput) => call.write({ payload });
-    return processSession(
-      context,
-      { ...call, start, send },
-      { target, isTty: wantsTty && hasTerminal, hasInput },
-    );
+    return runGuestCommand(context, { target, words: [cmd, ...args], env, cwd, user, tty, hasInput });
   },
 };
