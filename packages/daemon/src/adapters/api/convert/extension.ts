@@ -61,7 +61,6 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     limits: vm.spec.limits && wireLimits(vm.spec.limits),
     balloonMib: vm.spec.balloonMib,
     protected: vm.isProtected ?? false,
-    version: vm.version,
   });
 };
 
