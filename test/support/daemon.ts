@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 export const DAEMON = join(ROOT, "packages/daemon/bin/flintlockd.js");
-const CLI = join(ROOT, "packages/cli/bin/flintlock.js");
+export const CLI = join(ROOT, "packages/cli/bin/flintlock.js");
 /** Two seconds where a processor is real; in an emulated host it is a minute */
 const START_MS = 180_000;
 
