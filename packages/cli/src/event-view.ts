@@ -1,5 +1,6 @@
 /** Events as lines and as objects. */
 import { events, ext, timestampDate, toJson } from "@flintlock/client";
+import { stateName } from "./microvm-view.ts";
 import { type OutputObject, object } from "./output.ts";
 import type { Palette } from "./palette.ts";
 import { printable } from "./printable.ts";
@@ -7,10 +8,6 @@ import { printable } from "./printable.ts";
 const TYPE_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(events.Event_Type).map(([name, number]) => [number, name]),
 );
-const STATE_NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(ext.State).map(([name, number]) => [number, name]),
-);
-
 /** Such as `running`. */
 export const typeOf = ({ type }: events.Event): string =>
   (TYPE_NAMES.get(type) ?? String(type)).toLowerCase();
@@ -35,12 +32,14 @@ export const eventObject = (event: events.Event): OutputObject =>
   object("Event", toJson(events.EventSchema, event, { alwaysEmitImplicit: true }) as Record<string, unknown>);
 
 const statesOf = ({ stateBefore, state }: events.Event): string => {
-  const name = (value: ext.State): string => STATE_NAMES.get(value) ?? String(value);
   if (state === ext.State.STATE_UNSPECIFIED || state === stateBefore) return "";
-  return stateBefore === ext.State.STATE_UNSPECIFIED ? name(state) : `${name(stateBefore)} -> ${name(state)}`;
+  return stateBefore === ext.State.STATE_UNSPECIFIED
+    ? stateName(state)
+    : `${stateName(stateBefore)} -> ${stateName(state)}`;
 };
 
-const reasonOf = ({ failure, exit }: events.Event): string => {
+/** Why, where the event says so. */
+export const reasonOf = ({ failure, exit }: events.Event): string => {
   if (failure !== undefined) return `${failure.step}: ${failure.message}`;
   if (exit === undefined) return "";
   return exit.code === undefined ? exit.reason : `code ${exit.code}`;

@@ -8,7 +8,8 @@ export const nameOf = (vm: ext.MicroVM): string => vm.microvm?.spec?.id ?? "";
 export const namespaceOf = (vm: ext.MicroVM): string => vm.microvm?.spec?.namespace ?? "";
 export const uidOf = (vm: ext.MicroVM): string => vm.microvm?.spec?.uid ?? "";
 /** The wire's word, such as `RUNNING`. */
-export const stateOf = (vm: ext.MicroVM): string => STATE_NAMES.get(vm.state) ?? String(vm.state);
+export const stateOf = (vm: ext.MicroVM): string => stateName(vm.state);
+export const stateName = (state: ext.State): string => STATE_NAMES.get(state) ?? String(state);
 
 const STATE_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(ext.State).map(([name, number]) => [number, name]),

@@ -68,6 +68,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   {
+    name: "explain",
+    summary: "tell where a microVM's time went, what happened to it, and what is wrong",
+    load: async () => (await import("./commands/explain.ts")).explain,
+  },
+  {
     name: "start",
     summary: "boot microVMs that were stopped, ended or failed, from their disks",
     load: async () => (await import("./run-verbs.ts")).start(),

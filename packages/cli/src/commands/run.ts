@@ -8,7 +8,7 @@ import type { Context } from "../context.ts";
 import { deadline } from "../deadline.ts";
 import { EXIT } from "../exit-codes.ts";
 import { holdInput } from "../held-input.ts";
-import { lastConsoleLines } from "../last-console-lines.ts";
+import { lastLines } from "../last-lines.ts";
 import { microvmView, nameOf, uidOf } from "../microvm-view.ts";
 import { removeMicroVM } from "../remove.ts";
 import { exitOf, isInitBoot, waitExited } from "../session-end.ts";
@@ -90,7 +90,7 @@ const settle = async (
   } catch (error) {
     const isStopped = context.signal.aborted;
     if (!isStopped && !isEphemeral) throw error;
-    const console = isStopped ? "" : await lastConsoleLines(client, uidOf(vm));
+    const console = isStopped ? "" : await lastLines(client, uidOf(vm), "console");
     await remove(context, client, vm, isStopped);
     if (!(error instanceof CliError)) throw error;
     throw new CliError(error.code, error.message, {

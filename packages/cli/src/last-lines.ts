@@ -5,13 +5,17 @@ const LINES = 8;
 const DEADLINE_MS = 3_000;
 const MAX_BYTES = 8 * 1024;
 
-/** The end of a guest's console, for an error text; empty when there is none to be had. */
-export const lastConsoleLines = async (client: Client, target: string): Promise<string> => {
+/** The end of a guest's console, or of its VMM's log; empty when there is none to be had. */
+export const lastLines = async (
+  client: Client,
+  target: string,
+  source: "console" | "vmm",
+): Promise<string> => {
   const chunks: Uint8Array[] = [];
   let total = 0;
   try {
     const signal = deadline(DEADLINE_MS);
-    for await (const { data } of client.microvms.logs({ target, tail: LINES }, { signal })) {
+    for await (const { data } of client.microvms.logs({ target, source, tail: LINES }, { signal })) {
       chunks.push(data);
       total += data.length;
       if (total > MAX_BYTES) break;

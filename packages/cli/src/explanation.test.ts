@@ -1,0 +1,97 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { events, ext } from "@flintlock/client";
+import pc from "picocolors";
+import { expect, test } from "vitest";
+import { explanation } from "./explanation.ts";
+
+const palette = pc.createColors(false);
+const START = Date.UTC(2026, 0, 1);
+
+const vmOf = (change: Partial<ext.MicroVM> = {}): ext.MicroVM => ({
+  ...create(ext.MicroVMSchema, {
+    microvm: {
+      spec: {
+        id: "web",
+        namespace: "default",
+        uid: "01K",
+        provider: "qemu",
+        createdAt: timestampFromMs(START),
+        rootVolume: { id: "root", source: { containerSource: "example.test/app:1" } },
+      },
+    },
+    state: ext.State.RUNNING,
+    desiredState: ext.State.RUNNING,
+    providerReason: "the only one that works",
+    timings: [
+      { step: "pullImage", ms: 100 },
+      { step: "bootMachine", ms: 300 },
+    ],
+  }),
+  ...change,
+});
+
+const eventOf = (type: events.Event_Type, ms: number): events.Event =>
+  create(events.EventSchema, { type, at: timestampFromMs(START + ms), uid: "01K" });
+
+const text = (vm: ext.MicroVM, more: Partial<Parameters<typeof explanation>[0]> = {}): string =>
+  explanation({ vm, events: [], console: "", vmm: "", ...more }, palette);
+
+test("one that runs has its provider, its steps one after the other, its story, and no trouble", () => {
+  const { RUNNING, CREATED } = events.Event_Type;
+  expect(text(vmOf(), { events: [eventOf(CREATED, 0), eventOf(RUNNING, 400)] })).toBe(`\
+default/web  RUNNING  01K
+provider  qemu: the only one that works
+
+the last start took 400 ms
+  pullImage       100 ms  ${"=".repeat(10)}
+  bootMachine     300 ms  ${" ".repeat(10)}${"=".repeat(30)}
+
+what happened, in seconds since its creation
+       0.000  created
+       0.400  running
+`);
+});
+
+test("of a long story the end is told, and where the rest is", () => {
+  const many = Array.from({ length: 25 }, (_, index) => eventOf(events.Event_Type.RETRYING, index));
+  const told = text(vmOf(), { events: many });
+  expect(told.match(/retrying/g)).toHaveLength(20);
+  expect(told).toContain("5 earlier: flintlock events --filter uid=01K");
+});
+
+test("a failure has its step, cause, last words made harmless, and what to try", () => {
+  const failure = create(ext.FailureSchema, {
+    step: "pullImage",
+    code: "not_found",
+    message: "no such image\u001b[2J",
+  });
+  const told = text(vmOf({ state: ext.State.FAILED, failure }), {
+    console: "panic\u001b[2J\nhalt",
+    vmm: "gone",
+  });
+  expect(told).toContain("default/web  FAILED, wanted RUNNING  01K");
+  expect(told).not.toContain("\u001b");
+  expect(told.slice(told.indexOf("what is wrong"))).toBe(`\
+what is wrong
+  step      pullImage, not_found
+  cause     no such image\\x1b[2J
+  the guest's last words
+    panic\\x1b[2J
+    halt
+  the VMM's last words
+    gone
+try: Is the image's name right, and may the daemon have it? flintlock pull example.test/app:1 Then: flintlock start web
+`);
+});
+
+test("an end without failure, and a crash loop, are told apart", () => {
+  const exit = create(ext.ExitSchema, { code: 3, reason: "process exited" });
+  expect(text(vmOf({ state: ext.State.EXITED, exit }))).toContain("try: Read flintlock logs web");
+  expect(text(vmOf({ state: ext.State.EXITED, exit: { ...exit, code: 0 } }))).toContain(
+    "what it was made for",
+  );
+  const looping = text(vmOf({ state: ext.State.PENDING, exit, reason: "crash-looping", restarts: 4 }));
+  expect(looping).toContain("restarts  4 in a row");
+  expect(looping).toContain("modify --restart no web");
+});
