@@ -42,7 +42,7 @@ for (const { provider, option, program } of PROVIDERS) {
         expect(ok(await flintlock("ls", "-q"))).toBe("");
       });
 
-      test("a VM gets an address, outlives a kill -9 of the daemon, stops, starts and goes", async () => {
+      test("a VM gets an address, outlives a kill -9 of the daemon, stands still, stops, grows, starts and goes", async () => {
         ok(await flintlock("run", "-d", "-n", "keeper", ...GUEST, "--", "sleep", "100000"));
         const [vm] = JSON.parse(ok(await flintlock("inspect", "keeper", "-o", "json"))) as [{ uid: string }];
         expect(await processesNaming(vm.uid)).toHaveLength(1);
@@ -54,10 +54,17 @@ for (const { provider, option, program } of PROVIDERS) {
         await daemon.start();
         expect(ok(await flintlock(...ask, "cat /kept"))).toBe("kept\n");
 
+        ok(await flintlock("pause", "keeper"));
+        ok(await flintlock("resume", "keeper"));
+        expect(ok(await flintlock(...ask, "cat /kept"))).toBe("kept\n");
+
+        ok(await flintlock("modify", "keeper", "-m", "384M"));
         ok(await flintlock("stop", "keeper"));
         expect(await processesNaming(vm.uid)).toEqual([]);
         ok(await flintlock("start", "keeper"));
         expect(ok(await flintlock(...ask, "cat /kept"))).toBe("kept\n");
+        const memory = ok(await flintlock(...ask, "grep MemTotal /proc/meminfo"));
+        expect(Number(/\d+/.exec(memory)?.[0])).toBeGreaterThan(300 * 1024);
 
         ok(await flintlock("rm", "--force", "keeper"));
         expect(await processesNaming(vm.uid)).toEqual([]);
