@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include "clock.h"
+#include "forward.h"
 #include "poweroff.h"
 #include "session.h"
 
@@ -9,10 +10,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define MAX_OUTPUT (STREAM_PIECE_BYTES - FRAME_HEAD_BYTES)
-/* Kept free of output in a stream's buffer, for an error and the exit */
-#define TAIL_RESERVE 2048
-#define MIN_OUTPUT 1024
 #define GRACE_MS 2000
 #define POWER_OFF_GRACE_MS 5000
 /* An init that has just been executed does not listen yet: ask again after this, then twice this, … */
@@ -23,13 +20,6 @@
 /* systemd(1): SIGRTMIN+4 = poweroff.target, +5 = reboot.target, with glibc's SIGRTMIN; musl's is one more */
 #define SIGNAL_SYSTEMD_POWEROFF 38
 #define SIGNAL_SYSTEMD_REBOOT 39
-
-static size_t output_room(const struct stream *stream)
-{
-    size_t room = buffer_room(&stream->out);
-    room = room > TAIL_RESERVE + FRAME_HEAD_BYTES ? room - TAIL_RESERVE - FRAME_HEAD_BYTES : 0;
-    return room < MAX_OUTPUT ? room : MAX_OUTPUT;
-}
 
 /* Reads into `at`; closes at the end or, when the command is over, after a silence. 0 = nothing now. */
 static size_t read_output(struct command *command, int *fd, void *at, size_t length, long long now)
@@ -48,8 +38,8 @@ static size_t read_output(struct command *command, int *fd, void *at, size_t len
 static void pump_output(struct command *command, int *fd, enum frame_type type, struct stream *stream, long long now)
 {
     while (*fd >= 0) {
-        size_t room = output_room(stream);
-        if (room < MIN_OUTPUT)
+        size_t room = frame_room(stream);
+        if (room < FRAME_MIN_OUTPUT)
             return;
         uint8_t *at = buffer_reserve(&stream->out, FRAME_HEAD_BYTES + room);
         size_t n = read_output(command, fd, at + FRAME_HEAD_BYTES, room, now);
@@ -99,12 +89,16 @@ static void pump_session(struct control *control, struct session *session, long 
             session_release(control, session);
         return;
     }
-    if (!session_pump_input(control, session) || session->state == AWAITS_REQUEST)
+    if (session->state == FORWARDS) {
+        forward_pump(control, session);
+        return;
+    }
+    if (!session_pump_input(control, session) || session->state == AWAITS_REQUEST || session->state == FORWARDS)
         return;
     command = session_command(control, session);
     pump_output(command, &command->out, FRAME_STDOUT, session->stream, now);
     pump_output(command, &command->err, FRAME_STDERR, session->stream, now);
-    if (!is_drained(command) || output_room(session->stream) == 0)
+    if (!is_drained(command) || frame_room(session->stream) == 0)
         return;
     if (session->state == ATTACHED)
         control->is_exit_told = true;
@@ -153,6 +147,7 @@ void control_dropped(struct control *control, struct stream *stream)
         command_close(&session->command);
         command_end(&session->command, GRACE_MS);
     } else {
+        command_close(&session->command);
         session_release(control, session);
     }
 }
@@ -246,10 +241,14 @@ size_t control_polls(const struct control *control, struct pollfd *polls)
         const struct command *command = session->state == ATTACHED ? &control->main : &session->command;
         if (!session->in_use || session->stream == NULL || session->state == AWAITS_REQUEST)
             continue;
+        if (session->state == FORWARDS) {
+            count += forward_polls(session, polls + count);
+            continue;
+        }
         bool has_input = buffer_used(&session->stream->in) > 0;
         if (has_input && command->in >= 0)
             polls[count++] = (struct pollfd){.fd = command->in, .events = POLLOUT};
-        if (output_room(session->stream) < MIN_OUTPUT)
+        if (frame_room(session->stream) < FRAME_MIN_OUTPUT)
             continue;
         if (command->out >= 0)
             polls[count++] = (struct pollfd){.fd = command->out, .events = POLLIN};

@@ -17,11 +17,21 @@
 #define CONTROL_MAX_SESSIONS 96
 #define CONTROL_MAX_POLLS (CONTROL_MAX_SESSIONS * 3 + 4)
 
+/* Of a session that is a connection to a port; its descriptors are the command's `in` and `out`. */
+struct forward {
+    uint16_t port;
+    bool is_ipv6;
+    bool is_connecting;
+    bool is_input_over;
+    int error;             /* why the first address could not be reached */
+};
+
 struct session {
     bool in_use;
-    enum { AWAITS_REQUEST, RUNS_COMMAND, ATTACHED } state;
+    enum { AWAITS_REQUEST, RUNS_COMMAND, ATTACHED, FORWARDS } state;
     struct stream *stream; /* NULL: the client is gone, the command is being ended */
     struct command command;
+    struct forward forward;
     /* the control frame being read */
     uint8_t head[5];
     size_t head_used;

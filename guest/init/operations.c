@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "clock.h"
+#include "forward.h"
 #include "json.h"
 #include "request.h"
 
@@ -106,6 +107,8 @@ void session_run_request(struct control *control, struct session *session, char 
         run_exec(control, session, json);
     } else if (strcmp(op, "attach") == 0) {
         run_attach(control, session, json);
+    } else if (strcmp(op, "forward") == 0) {
+        forward_start(control, session, json_get(json, "forward"));
     } else if (strcmp(op, "clock") == 0) {
         run_clock(control, session, json_get(json, "clock"));
     } else if (strcmp(op, "poweroff") == 0) {

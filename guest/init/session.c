@@ -8,11 +8,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define MAX_FRAME (16 * 1024 * 1024)
 #define MAX_REQUEST (1024 * 1024)
 #define MAX_SMALL 256
+#define MAX_OUTPUT (STREAM_PIECE_BYTES - FRAME_HEAD_BYTES)
+/* Kept free of output in a stream's buffer, for an error and the exit */
+#define TAIL_RESERVE 2048
+
+size_t frame_room(const struct stream *stream)
+{
+    size_t room = buffer_room(&stream->out);
+    room = room > TAIL_RESERVE + FRAME_HEAD_BYTES ? room - TAIL_RESERVE - FRAME_HEAD_BYTES : 0;
+    return room < MAX_OUTPUT ? room : MAX_OUTPUT;
+}
 
 void frame_end(struct stream *stream, uint8_t *at, enum frame_type type, size_t length)
 {
@@ -75,9 +86,16 @@ struct command *session_command(struct control *control, struct session *session
     return session->state == ATTACHED ? &control->main : &session->command;
 }
 
-static void close_stdin(struct command *command)
+static void drop_stdin(struct command *command)
+{
+    close(command->in);
+    command->in = -1;
+}
+
+static void close_stdin(struct session *session, struct command *command)
 {
     static const char end_of_text = 4;
+    session->forward.is_input_over = true;
     if (command->in < 0)
         return;
     if (command->tty) { /* closing the master would hang up the terminal */
@@ -85,8 +103,9 @@ static void close_stdin(struct command *command)
             log_line("stdin: %s", strerror(errno));
         return;
     }
-    close(command->in);
-    command->in = -1;
+    if (session->state == FORWARDS)
+        shutdown(command->in, SHUT_WR); /* `out` is the same connection */
+    drop_stdin(command);
 }
 
 /* False when the command takes no more now. */
@@ -103,7 +122,7 @@ static bool forward_stdin(struct session *session, struct command *command)
         if (written >= 0)
             n = (size_t)written;
         else if (!command->tty)
-            close_stdin(command); /* it reads no more: the rest is thrown away */
+            drop_stdin(command); /* it reads no more: the rest is thrown away */
     }
     stream_take(stream, n);
     session->left -= (uint32_t)n;
@@ -160,7 +179,7 @@ static bool begin_frame(struct control *control, struct session *session)
         return false;
     }
     if (head[0] == FRAME_STDIN_EOF)
-        close_stdin(session_command(control, session));
+        close_stdin(session, session_command(control, session));
     if (!is_request && !is_small)
         return true;
     session->body = malloc(session->left + 1);
@@ -175,7 +194,8 @@ static bool begin_frame(struct control *control, struct session *session)
 bool session_pump_input(struct control *control, struct session *session)
 {
     struct stream *stream = session->stream;
-    while (buffer_used(&stream->in) > 0) {
+    /* What a client sends before its connection stands waits for it. */
+    while (buffer_used(&stream->in) > 0 && !session->forward.is_connecting) {
         const uint8_t *bytes = buffer_head(&stream->in);
         size_t n = buffer_used(&stream->in);
         if (session->head_used < FRAME_HEAD_BYTES) {
@@ -208,7 +228,8 @@ bool session_pump_input(struct control *control, struct session *session)
         session_finish(control, session);
         return false;
     }
-    if (stream->in_eof && session->state == RUNS_COMMAND && !session->command.tty)
-        close_stdin(&session->command);
+    bool is_over = stream->in_eof && !session->forward.is_connecting;
+    if (is_over && session->state != ATTACHED && !session->command.tty)
+        close_stdin(session, &session->command);
     return true;
 }

@@ -4,6 +4,8 @@
 #include "control.h"
 
 #define FRAME_HEAD_BYTES 5
+/* Less room is not worth a frame of output */
+#define FRAME_MIN_OUTPUT 1024
 
 enum frame_type {
     FRAME_REQUEST = 1,
@@ -15,8 +17,11 @@ enum frame_type {
     FRAME_ERROR,
     FRAME_RESIZE,
     FRAME_SIGNAL,
+    FRAME_CONNECTED,
 };
 
+/* For the payload of a frame of output; an error and the exit have room besides. */
+size_t frame_room(const struct stream *stream);
 /* Completes a frame whose payload stands at `at` + FRAME_HEAD_BYTES, reserved in the stream's `out`. */
 void frame_end(struct stream *stream, uint8_t *at, enum frame_type type, size_t length);
 void frame_send(struct stream *stream, enum frame_type type, const char *text);

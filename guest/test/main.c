@@ -7,6 +7,7 @@ int main(void)
     test_users();
     test_mux();
     test_proxy();
+    test_forward();
     test_vsock();
     test_status_disk();
     puts("guest: all checks passed");

@@ -129,6 +129,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/shell.ts")).shell,
   },
   {
+    name: "port-forward",
+    summary: "reach ports in a microVM from 127.0.0.1",
+    load: async () => (await import("./commands/port-forward.ts")).portForward,
+  },
+  {
     name: "attach",
     summary: "join the main process of a microVM",
     load: async () => (await import("./commands/attach.ts")).attach,

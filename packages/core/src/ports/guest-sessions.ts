@@ -20,4 +20,10 @@ export interface GuestSessions {
   ): Promise<ProcessSession>;
   /** Runs a command. The session owns `stream`; the agent ends the command when the stream ends first. */
   exec(stream: ByteStream, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
+  /**
+   * Bytes to and from a TCP port of the guest's loopback, once it took the connection; each way ends by itself. The
+   * result owns `stream`.
+   * @throws FlintlockError `unavailable` – the port did not take it; `unsupported` – the agent cannot
+   */
+  forward(stream: ByteStream, port: number, signal: AbortSignal): Promise<ByteStream>;
 }

@@ -89,6 +89,8 @@ export interface MicroVMUseCases {
   execByUid(uid: string, input: ExecInput, signal: AbortSignal): Promise<ExecSession>;
   /** A stream to a port of the guest's agent, by the same rules; `SSH_PORT` leads to the guest's SSH server. */
   connectByUid(uid: string, port: number, signal: AbortSignal): Promise<ByteStream>;
+  /** A connection to a TCP port, 1 to 65535, of the guest's loopback, once the port took it. */
+  forward(target: Target, port: number, signal: AbortSignal): Promise<ByteStream>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /**

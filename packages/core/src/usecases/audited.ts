@@ -148,6 +148,10 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         changing("microvms.connectByUid", await meantByUid(uid), {
           work: () => microvms.connectByUid(uid, port, signal),
         }),
+      forward: async (target, port, signal) =>
+        changing("microvms.forward", await meant(target), {
+          work: () => microvms.forward(target, port, signal),
+        }),
       console: async (target, signal) =>
         changing("microvms.console", await meant(target), { work: () => microvms.console(target, signal) }),
       logs: (target, options, signal) =>

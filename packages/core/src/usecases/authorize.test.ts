@@ -120,6 +120,7 @@ const CALLS = {
     exec: ({ microvms }) => microvms.exec(target(), command, signal),
     execByUid: ({ microvms }) => microvms.execByUid(red.uid, command, signal),
     connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 22, signal),
+    forward: ({ microvms }) => microvms.forward(target(), 80, signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
@@ -158,7 +159,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|console|logs)$/.test(
+    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|console|logs)$/.test(
       operation,
     ),
   ),

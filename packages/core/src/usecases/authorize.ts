@@ -44,6 +44,7 @@ export const ROLE_FOR = {
     exec: "operator",
     execByUid: "operator",
     connectByUid: "operator",
+    forward: "operator",
     console: "operator",
     logs: "viewer",
     measure: "viewer",
@@ -162,6 +163,10 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     connectByUid: async (uid, port, signal) => {
       need("connectByUid");
       return microvms.connectByUid((await visibleByUid(uid)).uid, port, signal);
+    },
+    forward: async (target, port, signal) => {
+      need("forward");
+      return microvms.forward(await visible(target), port, signal);
     },
     console: async (target, signal) => {
       need("console");

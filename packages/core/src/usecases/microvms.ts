@@ -1,7 +1,7 @@
 /** The microVM half of the use cases: reads from the records, writes wishes into them, streams from the guest. */
 
 import type { ErrorCode } from "../domain/errors.ts";
-import { ERROR_CODES, FlintlockError, notFound } from "../domain/errors.ts";
+import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
@@ -110,6 +110,13 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return run(vm, request, signal);
     },
 
+    async forward(target, port, signal) {
+      if (!isPort(port)) throw invalidField("port", "must be 1 to 65535");
+      const vm = await whenRunning(resolve(target).uid, signal);
+      if (vm.status.state !== "created") throw notReady(vm);
+      return parts.sessions.forward(await connect(vm, AGENT_PORT, signal), port, signal);
+    },
+
     async execByUid(uid, input, signal) {
       const vm = withAgent(repository.get(parseUid(uid)));
       return run(vm, parseExec(input), signal);
@@ -136,6 +143,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     measure: measureMicroVMs(parts.ports),
   };
 };
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
 
 const parseUid = (text: string): Uid => {
   const upper = text.toUpperCase();

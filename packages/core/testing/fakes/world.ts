@@ -108,6 +108,7 @@ export class World {
 const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
   exec: () => Promise.reject(new Error("a simulated guest has no agent")),
+  forward: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

@@ -1,6 +1,6 @@
 import type { ByteStream, ExecOutput, ExecRequest } from "@flintlock/core";
 import { expect, test } from "vitest";
-import { attach, exec, info, ping, poweroff, setClock } from "./agent.ts";
+import { attach, exec, forward, info, ping, poweroff, setClock } from "./agent.ts";
 import {
   CONTROL,
   type ControlFrame,
@@ -236,3 +236,18 @@ function header(type: number, length: number): Uint8Array {
   bytes.writeUInt32BE(length, 1);
   return bytes;
 }
+
+test("a forward that stands carries bytes; a refused port and an agent that cannot are told apart", async () => {
+  const open = [encodeControl(CONTROL.connected), encodeControl(CONTROL.stdout, Buffer.from("hello"))];
+  const { stream, requests } = streamOf(...open, encodeJson(CONTROL.exit, { code: 0 }));
+  const connection = await forward(stream, 80, never);
+  let got = "";
+  for await (const bytes of connection.bytes) got += Buffer.from(bytes).toString();
+  expect(got).toBe("hello");
+  expect(text((await requests())[0])).toBe('{"version":1,"op":"forward","forward":{"port":80}}');
+  const refused = streamOf(encodeJson(CONTROL.error, { msg: "forward: port 80: Connection refused" }));
+  await expect(forward(refused.stream, 80, never)).rejects.toMatchObject({ code: "unavailable" });
+  const foreign = streamOf(encodeJson(CONTROL.error, { msg: 'unknown op "forward"' }));
+  await expect(forward(foreign.stream, 80, never)).rejects.toMatchObject({ code: "unsupported" });
+  expect([refused.isClosed(), foreign.isClosed()]).toEqual([true, true]);
+});

@@ -51,6 +51,47 @@ export const exec: GuestSessions["exec"] = async (stream, wanted, signal) => {
   return { ...session(stream), output: execOutputs(stream) };
 };
 
+/** Connects to a port of the guest's loopback. The result owns `stream`. */
+export const forward: GuestSessions["forward"] = async (stream, port, signal) => {
+  const frames = framesOf(stream);
+  const opened = async (): Promise<void> => {
+    await request(stream, { op: "forward", forward: { port } });
+    for (;;) {
+      const { done, value: frame } = await frames.next();
+      if (done) throw broken("the guest closed the stream without an answer to forward");
+      if (frame.type === CONTROL.connected) return;
+      if (frame.type === CONTROL.error) throw notForwarded(message(jsonOf(frame.payload)["msg"]));
+    }
+  };
+  try {
+    await unlessAborted(opened(), stream, signal);
+  } catch (error) {
+    await stream[Symbol.asyncDispose]();
+    throw error;
+  }
+  const { stdin, endStdin, [Symbol.asyncDispose]: dispose } = session(stream);
+  return { bytes: forwarded(frames), write: stdin, end: endStdin, [Symbol.asyncDispose]: dispose };
+};
+
+const forwarded = async function* (frames: AsyncGenerator<ControlFrame>): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { done, value: frame } = await frames.next();
+    if (done) throw broken("the guest closed a connection without its end");
+    if (frame.type === CONTROL.exit) return;
+    if (frame.type === CONTROL.error) throw notForwarded(message(jsonOf(frame.payload)["msg"]));
+    if (frame.type === CONTROL.stdout) yield frame.payload;
+  }
+};
+
+/** Ours begins with the operation; another agent refuses an operation that it does not know, in words of its own. */
+const notForwarded = (words: string): FlintlockError => {
+  if (words.startsWith("forward: "))
+    return new FlintlockError("unavailable", words.slice("forward: ".length));
+  return new FlintlockError("unsupported", `the guest agent cannot forward ports: ${words}`, {
+    hint: "start the microVM with the kernel image that comes with this daemon",
+  });
+};
+
 /** Asks the guest to end its main process and power off; resolves once it has agreed. Closes `stream`. */
 export const poweroff = async (stream: ByteStream): Promise<void> => void (await ask(stream, "poweroff"));
 

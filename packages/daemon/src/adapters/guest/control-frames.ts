@@ -12,6 +12,7 @@ export const CONTROL = {
   error: 7,
   resize: 8,
   signal: 9,
+  connected: 10,
 } as const;
 export type ControlType = (typeof CONTROL)[keyof typeof CONTROL];
 

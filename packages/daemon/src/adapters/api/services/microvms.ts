@@ -12,6 +12,7 @@ import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
 import { execHandler } from "./exec.ts";
+import { forwardHandler } from "./forward.ts";
 import { targetOf } from "./target.ts";
 import { conditionOf, refuseHopeless } from "./wait-condition.ts";
 
@@ -63,6 +64,7 @@ export const microvmsService = (): BoundService =>
     },
     attach: attachHandler,
     exec: execHandler,
+    forward: forwardHandler,
     console: consoleHandler,
   });
 

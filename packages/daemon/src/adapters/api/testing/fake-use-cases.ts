@@ -184,6 +184,12 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       const { output, stdin, endStdin, ...session } = echo(signal);
       return { ...session, bytes: bytesOf(output), write: stdin, end: endStdin };
     },
+    forward: async (target, port, signal) => {
+      find(target);
+      connected.push(port);
+      const { output, stdin, endStdin, ...session } = echo(signal);
+      return { ...session, bytes: bytesOf(output), write: stdin, end: endStdin };
+    },
     console: async () => {
       throw new FlintlockError("failed_precondition", "the console is taken");
     },

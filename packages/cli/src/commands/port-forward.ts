@@ -1,0 +1,114 @@
+import type { AddressInfo } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
+import type { Client } from "@flintlock/client";
+import { CliError, usageError } from "../cli-error.ts";
+import type { Context } from "../context.ts";
+import { uidOf } from "../microvm-view.ts";
+import type { Verb } from "../verb.ts";
+
+interface Forwarding {
+  /** 0 = a free one */
+  readonly local: number;
+  readonly guest: number;
+}
+
+const HOST = "127.0.0.1";
+
+export const portForward: Verb = {
+  configure: (command) => {
+    command
+      .usage("[flags] TARGET [LOCAL:]GUEST…")
+      .argument("<target>", "name, uid or unique prefix of a uid")
+      .argument("<ports...>", "of the guest; LOCAL:GUEST for another here, :GUEST for any that is free");
+  },
+
+  run: async (context, command) => {
+    const [target = "", ...ports] = command.args;
+    const forwardings = ports.map(parseForwarding);
+    const { namespace } = context.globals;
+    const client = await context.connect();
+    const uid = uidOf(await client.microvms.get({ target, namespace }, { signal: context.signal }));
+    const servers: Server[] = [];
+    try {
+      for (const { local, guest } of forwardings) {
+        const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+          void carry(context, client, socket, { target: uid, port: guest });
+        });
+        servers.push(server);
+        await context.print(`Forwarding from ${HOST}:${await listen(server, local)} -> ${guest}\n`);
+      }
+      return await new Promise<never>((_, reject) => {
+        const { signal } = context;
+        if (signal.aborted) reject(signal.reason);
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+    } finally {
+      for (const server of servers) server.close();
+    }
+  },
+};
+
+/** @throws CliError `usage` – not `[LOCAL:]GUEST`, or not ports */
+const parseForwarding = (text: string): Forwarding => {
+  const [, local, guest = ""] = /^(?:([0-9]{0,5}):)?([0-9]{1,5})$/.exec(text) ?? [];
+  const parsed = { local: Number(local ?? guest), guest: Number(guest) };
+  if (parsed.guest >= 1 && parsed.guest <= 65_535 && parsed.local <= 65_535) return parsed;
+  throw usageError(`${JSON.stringify(text)} is not [LOCAL:]GUEST with ports of 1 to 65535`);
+};
+
+const listen = (server: Server, port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(new CliError("unavailable", `cannot listen on ${HOST}:${port}`, { why: cause.message, cause })),
+    );
+    server.listen(port, HOST, () => resolve((server.address() as AddressInfo).port));
+  });
+
+/** One connection; what goes wrong with it is told, and is no other's concern. */
+const carry = async (
+  context: Context,
+  client: Client,
+  socket: Socket,
+  { target, port }: { readonly target: string; readonly port: number },
+): Promise<void> => {
+  socket.on("error", () => {}); // Its iteration and its writes report it.
+  const end = new AbortController();
+  socket.once("close", (hadError) => {
+    if (hadError || !socket.readableEnded) end.abort();
+  });
+  try {
+    const call = client.microvms.forward({ signal: AbortSignal.any([context.signal, end.signal]) });
+    await call.write({ payload: { case: "start", value: { target, namespace: "", port } } });
+    let sent: Promise<void> | undefined;
+    for await (const { payload } of call.responses) {
+      if (payload.case === "connected") {
+        sent = send(socket, (value) => call.write({ payload: { case: "data", value } })).then(
+          () => call.end(),
+          () => call.cancel(),
+        );
+      }
+      if (payload.case === "data" && !socket.write(payload.value)) await drained(socket);
+      if (payload.case === "eof") socket.end();
+    }
+    await sent;
+  } catch (error) {
+    if (!end.signal.aborted && !context.signal.aborted) {
+      const words = error instanceof Error ? error.message : String(error);
+      context.io.stderr.write(`flintlock: port-forward ${port}: ${words}\n`);
+    }
+    socket.destroy();
+  }
+};
+
+const send = async (socket: Socket, write: (bytes: Uint8Array) => Promise<void>): Promise<void> => {
+  for await (const bytes of socket.iterator({ destroyOnReturn: false })) await write(bytes);
+};
+
+const drained = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      socket.off("drain", done).off("close", done);
+      resolve();
+    };
+    socket.once("drain", done).once("close", done);
+  });
