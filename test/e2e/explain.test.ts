@@ -22,7 +22,7 @@ test("one that runs: where the time of its start went, and what happened, which 
   expect((await create("-n", "web", "--", "sleep", "100000")).code).toBe(0);
   const told = await explain("web");
   expect(told).toMatch(/^default\/web {2}RUNNING/);
-  expect(told).toMatch(/the last start took [\d.]+ (ms|s)\n/);
+  expect(told).toMatch(/the last start that came up took [\d.]+ (ms|s)\n/);
   expect(told).toMatch(/ {2}bootMachine +[\d.]+ (ms|s) +=+\n/);
   expect(told).toMatch(/0\.\d{3} {2}created\n/);
   expect(told).not.toContain("what is wrong");

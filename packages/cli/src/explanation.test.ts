@@ -43,7 +43,7 @@ test("one that runs has its provider, its steps one after the other, its story, 
 default/web  RUNNING  01K
 provider  qemu: the only one that works
 
-the last start took 400 ms
+the last start that came up took 400 ms
   pullImage       100 ms  ${"=".repeat(10)}
   bootMachine     300 ms  ${" ".repeat(10)}${"=".repeat(30)}
 

@@ -53,7 +53,7 @@ const timeline = ({ timings }: ext.MicroVM, palette: Palette): readonly string[]
     const bar = `${" ".repeat(from)}${"=".repeat(length)}`;
     return `  ${printable(step).padEnd(width)}  ${msText(ms).padStart(9)}  ${palette.green(bar)}`;
   });
-  return [palette.bold(`the last start took ${msText(total)}`), ...rows];
+  return [palette.bold(`the last start that came up took ${msText(total)}`), ...rows];
 };
 
 const story = ({ vm, events }: Evidence, palette: Palette): readonly string[] => {
