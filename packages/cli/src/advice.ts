@@ -6,6 +6,8 @@ import { nameOf } from "./microvm-view.ts";
 export const adviceFor = (vm: ext.MicroVM): string | undefined => {
   const name = nameOf(vm);
   const { failure, exit, state } = vm;
+  // What went wrong before somebody stopped it is over.
+  if (state === ext.State.STOPPED || state === ext.State.DELETING) return undefined;
   if (vm.reason === "crash-looping") {
     return `Its guest ends soon after each start. Read flintlock logs ${name}, mend the image or its command, or let it be: flintlock modify --restart no ${name}`;
   }

@@ -85,6 +85,16 @@ try: Is the image's name right, and may the daemon have it? flintlock pull examp
 `);
 });
 
+test("what went wrong before somebody stopped it is no trouble any more", () => {
+  const failure = create(ext.FailureSchema, {
+    step: "bootMachine",
+    code: "provider_failed",
+    message: "it ended",
+  });
+  const { STOPPED } = ext.State;
+  expect(text(vmOf({ state: STOPPED, desiredState: STOPPED, failure }))).not.toContain("what is wrong");
+});
+
 test("an end without failure, and a crash loop, are told apart", () => {
   const exit = create(ext.ExitSchema, { code: 3, reason: "process exited" });
   expect(text(vmOf({ state: ext.State.EXITED, exit }))).toContain("try: Read flintlock logs web");

@@ -10,17 +10,20 @@ export const lastLines = async (
   client: Client,
   target: string,
   source: "console" | "vmm",
+  interrupt?: AbortSignal,
 ): Promise<string> => {
   const chunks: Uint8Array[] = [];
   let total = 0;
   try {
-    const signal = deadline(DEADLINE_MS);
+    const limit = deadline(DEADLINE_MS);
+    const signal = interrupt === undefined ? limit : AbortSignal.any([limit, interrupt]);
     for await (const { data } of client.microvms.logs({ target, source, tail: LINES }, { signal })) {
       chunks.push(data);
       total += data.length;
       if (total > MAX_BYTES) break;
     }
   } catch {
+    interrupt?.throwIfAborted();
     // The error at hand is told without its console, then.
   }
   return Buffer.concat(chunks)

@@ -28,8 +28,8 @@ export const explain: Verb = {
     const evidence = {
       vm,
       events: await eventsOf(client, target, signal),
-      console: await lastLines(client, target, "console"),
-      vmm: await lastLines(client, target, "vmm"),
+      console: await lastLines(client, target, "console", signal),
+      vmm: await lastLines(client, target, "vmm", signal),
     };
     const { output } = globals;
     const isData = output === "json" || output === "ndjson" || output === "yaml";

@@ -217,7 +217,7 @@ export interface MicroVMStatus {
   readonly networkInterfaces: Readonly<Record<string, InterfaceStatus>>;
   /** Host socket that leads to the guest's agent (`AgentSocket`); undefined while there is none */
   readonly vsockPath?: string | undefined;
-  /** Milliseconds from the accepted request, by step; the last successful attempt */
+  /** Milliseconds spent, by step, in the last round that came to its end; what waited for its turn is not counted */
   readonly timings: Readonly<Record<string, number>>;
 }
 
