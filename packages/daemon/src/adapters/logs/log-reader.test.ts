@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -44,4 +44,15 @@ test("a follower sees what is added, and what follows a truncation, and ends wit
   await appendFile(path, "end\n");
   isOver = true;
   expect(await reading).toBe("a long first part\nnew\nend\n");
+});
+
+test("a hole as large as all that was ever written is passed over, and what is behind it is read", async () => {
+  const path = join(directory, "console.log");
+  const file = await open(path, "w");
+  await file.write("kept\nlast\n", 64 * 1024 ** 3);
+  await file.close();
+  expect(await text(logReader.read(directory, options, () => true, never))).toBe("kept\nlast\n");
+  const tail = (lines: number) =>
+    text(logReader.read(directory, { ...options, tail: lines }, () => true, never));
+  expect([await tail(1), await tail(9)]).toEqual(["last\n", "kept\nlast\n"]);
 });

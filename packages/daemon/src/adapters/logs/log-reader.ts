@@ -1,4 +1,7 @@
-/** Reads a VM's logs from its directory; they are rotated by truncation, so a follower starts anew when one shrinks. */
+/**
+ * Reads a VM's logs from its directory; they are rotated by truncation, so a follower starts anew when one shrinks. Of a log
+ * whose writer has an offset of its own what stays is behind a hole, which may be as large as all that was ever written.
+ */
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -7,6 +10,10 @@ import type { LogOptions, LogReader } from "@flintlock/core";
 const FILES = { console: "console.log", vmm: "vmm.log" } as const;
 const CHUNK_BYTES = 64 * 1024;
 const POLL_MS = 150;
+/** Read at least, from the end: more than any log keeps, also where a file system packs what it stores */
+const KEPT_BYTES = 16 * 1024 * 1024;
+/** st_blocks, whatever the file system's own block size is: inode(7) */
+const BLOCK_BYTES = 512;
 
 export const logReader: LogReader = {
   async *read(directory, options, isOver, signal) {
@@ -35,18 +42,28 @@ const readFrom = async function* (path: string, from: number): AsyncIterable<Chu
   const file = await openIfThere(path);
   if (file === undefined) return;
   try {
-    const { size } = await file.stat();
-    let position = size < from ? 0 : from;
+    const { size, blocks } = await file.stat();
+    const floor = floorOf(size, blocks);
+    let position = size < from ? floor : Math.max(from, floor);
+    let isInHole = floor > 0 && position === floor;
     for (;;) {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, position);
       if (bytesRead === 0) return;
       position += bytesRead;
-      yield { bytes: buffer.subarray(0, bytesRead), next: position };
+      const bytes = buffer.subarray(0, bytesRead);
+      const start = isInHole ? bytes.findIndex((byte) => byte !== 0) : 0;
+      if (start === -1) continue;
+      isInHole = false;
+      yield { bytes: bytes.subarray(start), next: position };
     }
   } finally {
     await file.close();
   }
 };
+
+/** Nothing is before it but a hole. */
+const floorOf = (size: number, blocks: number): number =>
+  Math.max(0, size - Math.max(blocks * BLOCK_BYTES, KEPT_BYTES));
 
 /** Offset of the last `tail` lines; 0 for all. */
 const startOf = async (path: string, tail: LogOptions["tail"]): Promise<number> => {
@@ -54,11 +71,13 @@ const startOf = async (path: string, tail: LogOptions["tail"]): Promise<number> 
   const file = await openIfThere(path);
   if (file === undefined) return 0;
   try {
-    let { size: end } = await file.stat();
+    const { size, blocks } = await file.stat();
+    const floor = floorOf(size, blocks);
+    let end = size;
     let lines = 0;
     const buffer = Buffer.alloc(CHUNK_BYTES);
-    while (end > 0) {
-      const start = Math.max(0, end - CHUNK_BYTES);
+    while (end > floor) {
+      const start = Math.max(floor, end - CHUNK_BYTES);
       const { bytesRead } = await file.read(buffer, 0, end - start, start);
       for (let i = bytesRead - 1; i >= 0; i--) {
         // The newline that ends the last line ends nothing we count.
