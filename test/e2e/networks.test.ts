@@ -257,7 +257,7 @@ describe.skipIf(cannot !== undefined)(`real networks${cannot === undefined ? "" 
 
   test("a daemon that is killed in the middle of making interfaces leaves nothing that a deletion does not find", async () => {
     const held = lab.links();
-    await stops.at("*alias flintlock * eth1*");
+    await stops.at("*alias*flintlock * eth1*");
     const halfway = [
       { deviceId: "eth0", type: TAP },
       { deviceId: "eth1", type: TAP },
@@ -301,7 +301,7 @@ const quietly = async <T>(ask: () => T | Promise<T>): Promise<T | undefined> => 
 interface StoppingIp extends AsyncDisposable {
   /** Holds a program `ip` that hangs where it was told to */
   readonly directory: string;
-  /** Hang at the call whose arguments match this shell pattern. */
+  /** Hang at the call, or the line of a batch, that matches this shell pattern. */
   at(pattern: string): Promise<void>;
   /** Resolves once it hangs. */
   reached(): Promise<void>;
@@ -317,8 +317,18 @@ const stoppingIp = async (): Promise<StoppingIp> => {
     script ?? "",
     `#!/bin/sh
 pattern=$(cat ${pattern} 2>/dev/null)
+hang() { echo $$ >${reached}.new; mv ${reached}.new ${reached}; exec sleep 60; }
 case "$*" in
-$pattern) echo $$ >${reached}.new; mv ${reached}.new ${reached}; exec sleep 60 ;;
+$pattern) hang ;;
+*"-batch -")
+  lines=
+  while IFS= read -r line; do
+    case "$line" in $pattern) printf '%s' "$lines" | ${real} "$@"; hang ;; esac
+    lines="$lines$line
+"
+  done
+  printf '%s' "$lines" | ${real} "$@"
+  exit ;;
 esac
 exec ${real} "$@"
 `,
