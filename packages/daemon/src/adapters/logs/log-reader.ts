@@ -45,7 +45,7 @@ const readFrom = async function* (path: string, from: number): AsyncIterable<Chu
     const { size, blocks } = await file.stat();
     const floor = floorOf(size, blocks);
     let position = size < from ? floor : Math.max(from, floor);
-    let isInHole = floor > 0 && position === floor;
+    let isInHole = position === floor;
     for (;;) {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, position);
       if (bytesRead === 0) return;
