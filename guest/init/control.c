@@ -143,13 +143,11 @@ void control_dropped(struct control *control, struct stream *stream)
     if (session == NULL)
         return;
     session->stream = NULL;
-    if (session->state == RUNS_COMMAND) {
-        command_close(&session->command);
+    command_close(&session->command);
+    if (session->state == RUNS_COMMAND)
         command_end(&session->command, GRACE_MS);
-    } else {
-        command_close(&session->command);
+    else
         session_release(control, session);
-    }
 }
 
 bool control_init(struct control *control, const struct process_config *process, const struct user *user)
