@@ -1,6 +1,7 @@
 /** `explain`: where a microVM's time went, what happened to it, and what is wrong with it. */
 import type { Client, events } from "@flintlock/client";
 import { adviceFor } from "../advice.ts";
+import { codeOf } from "../cli-error.ts";
 import { eventObject } from "../event-view.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Evidence, explanation } from "../explanation.ts";
@@ -46,10 +47,16 @@ const eventsOf = async (
   signal: AbortSignal,
 ): Promise<readonly events.Event[]> => {
   const found: events.Event[] = [];
-  for await (const event of client.events.watch({ target, since: "beginning", untilNow: true }, { signal })) {
-    // A bookmark is about nobody.
-    if (event.uid !== "") found.push(event);
-    if (found.length > MAX_EVENTS) found.shift();
+  const request = { target, since: "beginning", untilNow: true };
+  try {
+    for await (const event of client.events.watch(request, { signal })) {
+      // A bookmark is about nobody.
+      if (event.uid !== "") found.push(event);
+      if (found.length > MAX_EVENTS) found.shift();
+    }
+  } catch (error) {
+    // Compacted while it was read: what was read already, and the rest of the evidence, can still be told.
+    if (codeOf(error) !== "out_of_range") throw error;
   }
   return found;
 };
