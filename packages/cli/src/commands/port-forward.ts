@@ -58,7 +58,8 @@ const parseForwarding = (text: string): Forwarding => {
 
 const listen = (server: Server, port: number): Promise<number> =>
   new Promise((resolve, reject) => {
-    server.once("error", (cause) =>
+    // Not once: a server that listens may still fail to accept, and goes on.
+    server.on("error", (cause) =>
       reject(new CliError("unavailable", `cannot listen on ${HOST}:${port}`, { why: cause.message, cause })),
     );
     server.listen(port, HOST, () => resolve((server.address() as AddressInfo).port));
