@@ -87,7 +87,8 @@ const hasEnded = ({ run, status }: MicroVM): boolean =>
 
 const endOf = ({ run, status }: MicroVM): string => (run.state === "stopped" ? "stopped" : status.state);
 
-const refuseDeleted = (vm: MicroVM): void => {
+/** @throws FlintlockError `failed_precondition` */
+export const refuseDeleted = (vm: MicroVM): void => {
   if (vm.deletedAt !== undefined) throw refusal(vm, "is being deleted");
 };
 

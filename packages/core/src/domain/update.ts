@@ -5,6 +5,7 @@ import { MICROVM_FIELDS } from "./microvm-fields.ts";
 import { parseWhole } from "./number-rules.ts";
 import { parseMaxRestarts, parseRestart } from "./process-rules.ts";
 import { MIN_GUEST_MIB } from "./request-fields.ts";
+import { refuseDeleted } from "./run-wish.ts";
 import { parseLabels } from "./spec-rules.ts";
 import { parseAll } from "./violations.ts";
 
@@ -44,9 +45,7 @@ export interface UpdateLimits {
  * @throws FlintlockError `invalid_spec`; `conflict` – of another version; `failed_precondition` – it is being deleted
  */
 export const updated = (vm: MicroVM, input: UpdateInput, limits: UpdateLimits): MicroVM => {
-  if (vm.deletedAt !== undefined) {
-    throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
-  }
+  refuseDeleted(vm);
   if (input.ifVersion !== undefined && input.ifVersion !== vm.version) {
     throw new FlintlockError(
       "conflict",
@@ -97,11 +96,10 @@ const newRestart = (
 ): Pick<MicroVMSpec, "restart" | "maxRestarts"> => {
   const wish = { restart, maxRestarts };
   const max = parseMaxRestarts(wish);
+  if (restart === "") return { restart: spec.restart, maxRestarts: spec.maxRestarts };
   // A number of restarts belongs to its policy, and goes with it.
-  return restart === "" ? pickRestart(spec) : { restart: parseRestart(wish), maxRestarts: max };
+  return { restart: parseRestart(wish), maxRestarts: max };
 };
-
-const pickRestart = ({ restart, maxRestarts }: MicroVMSpec) => ({ restart, maxRestarts });
 
 const newVcpu = (spec: MicroVMSpec, { vcpu }: UpdateInput, { maxVcpu }: UpdateLimits): number => {
   const rule = MICROVM_FIELDS.vcpu;

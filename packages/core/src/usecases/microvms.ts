@@ -5,7 +5,7 @@ import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/e
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
-import { pause, type RunChange, restart, resume, start, stop } from "../domain/run-wish.ts";
+import { pause, type RunChange, refuseDeleted, restart, resume, start, stop } from "../domain/run-wish.ts";
 import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
@@ -78,8 +78,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     setLabels: async (uid, labels) => {
       const parsed = parseLabels(labels);
       return repository.update(parseUid(uid), (vm) => {
-        if (vm.deletedAt === undefined) return { ...vm, spec: { ...vm.spec, labels: parsed } };
-        throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
+        refuseDeleted(vm);
+        return { ...vm, spec: { ...vm.spec, labels: parsed } };
       });
     },
     update: updateMicroVM(parts),
