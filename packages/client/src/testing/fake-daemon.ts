@@ -167,6 +167,23 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
     }
   };
 
+  /** All is met but `ssh`, which is waited for until the caller leaves. */
+  const probe = (call: ServerWritableStream<ext.ProbeRequest, ext.ProbeResponse>) => {
+    const { target, conditions } = call.request;
+    try {
+      log.push(`probe ${find(target).microvm?.spec?.id} ${conditions.join(" | ")}`);
+      for (const condition of conditions) {
+        const met = condition !== "ssh";
+        const seen = condition === "ip" ? "10.0.2.15" : met ? "there" : "nobody greets";
+        call.write(create(ext.ProbeResponseSchema, { condition, met, seen }));
+        if (!met) return;
+      }
+      call.end();
+    } catch (error) {
+      call.emit("error", error);
+    }
+  };
+
   const attach = (call: Attach) => {
     let guest: ((payload: Input) => void) | undefined;
     call.on("error", () => {});
@@ -358,6 +375,7 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   server.addService(definitionOf(ext.MicroVMs), {
     ...microvms,
     wait,
+    probe,
     attach,
     exec,
     logs,

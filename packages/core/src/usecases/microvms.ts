@@ -17,6 +17,7 @@ import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSessi
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
+import { probeGuest } from "./probe.ts";
 import { resolveTarget } from "./target.ts";
 import { updateMicroVM } from "./update-microvm.ts";
 
@@ -124,6 +125,19 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
     async connectByUid(uid, port, signal) {
       return connect(withAgent(repository.get(parseUid(uid))), port, signal);
+    },
+
+    async *probe(target, request, signal) {
+      const { probe, clock } = parts.ports;
+      const openerOf = (vm: MicroVM) => (port: number, attempt: AbortSignal) => connect(vm, port, attempt);
+      const running = async (uid: Uid, attempt: AbortSignal): Promise<MicroVM> => {
+        const vm = await whenRunning(uid, attempt);
+        if (vm.status.state !== "created") throw notReady(vm);
+        return vm;
+      };
+      const isPending = (uid: Uid) => repository.find(uid)?.status.state === "pending";
+      const guest = { probe, clock, whenRunning: running, isPending, openerOf };
+      yield* probeGuest(guest, resolve(target).uid, request, signal);
     },
 
     async console(target, signal) {
