@@ -15,8 +15,8 @@ const watch = (
   const clock = new ManualClock();
   const told: string[] = [];
   const outcome = { end: "" };
-  const until = limitMs === undefined ? undefined : unixMs(clock.now() + limitMs);
-  const asked = { condition: "tcp:80", ask, silence: () => "silence", until };
+  const limit = limitMs === undefined ? undefined : { ms: limitMs, until: unixMs(clock.now() + limitMs) };
+  const asked = { condition: "tcp:80", ask, silence: () => "silence", limit };
   const run = async () => {
     try {
       for await (const { isMet, seen } of answersUntilMet(asked, clock, signal))
@@ -87,10 +87,10 @@ test("what is hopeless ends it at once with its own words", async () => {
   const { told, outcome } = watch(async () => ({ isMet: false, seen: "no", hopeless }));
   await settle();
   expect(told).toEqual(["false no"]);
-  expect(outcome.end).toBe("failed_precondition: cloud-init failed");
+  expect(outcome.end).toBe("failed_precondition: tcp:80 will not be met: cloud-init failed");
   const cannot = watch(async () => Promise.reject(new FlintlockError("unsupported", "cannot")));
   await settle();
-  expect(cannot.outcome.end).toBe("unsupported: cannot");
+  expect(cannot.outcome.end).toBe("unsupported: tcp:80 will not be met: cannot");
 });
 
 test("the signal ends it with its own reason, in a question and between two", async () => {

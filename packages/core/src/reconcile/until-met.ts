@@ -17,8 +17,8 @@ export interface Asked {
   readonly ask: (signal: AbortSignal) => Promise<ProbeAnswer>;
   /** What to say of a question that got no answer */
   readonly silence: () => string;
-  /** When it is given up; undefined = only `signal` ends it */
-  readonly until: UnixMs | undefined;
+  /** When it is given up, and after how long that is; undefined = only `signal` ends it. It is asked once in any case */
+  readonly limit: { readonly until: UnixMs; readonly ms: number } | undefined;
 }
 
 /**
@@ -26,23 +26,23 @@ export interface Asked {
  * @throws FlintlockError `deadline_exceeded` – with what was seen last; what makes it hopeless; or the signal's reason
  */
 export async function* answersUntilMet(
-  { condition, ask, silence, until }: Asked,
+  { condition, ask, silence, limit }: Asked,
   clock: Clock,
   signal: AbortSignal,
 ): AsyncGenerator<ProbeAnswer, void> {
-  const startedAt = clock.now();
   let pauseMs = FIRST_PAUSE_MS;
   let last: ProbeAnswer | undefined;
   for (;;) {
-    const leftMs = until === undefined ? Number.POSITIVE_INFINITY : until - clock.now();
-    if (leftMs <= 0) throw overdue(condition, (until ?? startedAt) - startedAt, last);
-    const answer = await attempt({ ask, silence }, Math.min(ATTEMPT_MS, leftMs), clock, signal);
+    const leftMs = limit === undefined ? ATTEMPT_MS : limit.until - clock.now();
+    if (limit !== undefined && leftMs <= 0 && last !== undefined) throw overdue(condition, limit.ms, last);
+    const ms = leftMs > 0 ? Math.min(ATTEMPT_MS, leftMs) : ATTEMPT_MS;
+    const answer = await attempt({ ask, silence }, ms, clock, signal);
     if (answer.isMet || answer.seen !== last?.seen) yield answer;
     if (answer.isMet) return;
-    if (answer.hopeless !== undefined) throw answer.hopeless;
+    if (answer.hopeless !== undefined) throw neverMet(condition, answer.hopeless);
     last = answer;
-    const restMs = until === undefined ? pauseMs : Math.max(0, until - clock.now());
-    await clock.sleep(Math.min(pauseMs, restMs), signal);
+    const restMs = limit === undefined ? pauseMs : limit.until - clock.now();
+    if (restMs > 0) await clock.sleep(Math.min(pauseMs, restMs), signal);
     pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * PAUSE_GROWTH);
   }
 }
@@ -85,9 +85,15 @@ const unlessAborted = async <T>(work: Promise<T>, signal: AbortSignal): Promise<
   return await Promise.race([work, aborted]);
 };
 
-const overdue = (condition: string, ms: number, last: ProbeAnswer | undefined): FlintlockError =>
+const neverMet = (condition: string, { code, message, hint }: FlintlockError): FlintlockError =>
+  new FlintlockError(code, `${shownCondition(condition)} will not be met: ${message}`, {
+    hint,
+    detail: { condition: shownCondition(condition) },
+  });
+
+const overdue = (condition: string, ms: number, { seen }: ProbeAnswer): FlintlockError =>
   new FlintlockError(
     "deadline_exceeded",
-    `${shownCondition(condition)} was not met within ${Math.round(ms / 100) / 10} s; last seen: ${last?.seen ?? "nothing"}`,
+    `${shownCondition(condition)} was not met within ${Math.round(ms / 100) / 10} s; last seen: ${seen}`,
     { detail: { condition: shownCondition(condition) } },
   );

@@ -31,7 +31,8 @@ export async function* probeGuest(
   if (!Number.isInteger(timeoutSeconds) || timeoutSeconds < 0 || timeoutSeconds > MAX_PROBE_SECONDS) {
     throw invalidField("timeout_seconds", `must be 1 to ${MAX_PROBE_SECONDS}, or 0 for no limit`);
   }
-  const until = timeoutSeconds === 0 ? undefined : unixMs(clock.now() + timeoutSeconds * 1000);
+  const ms = timeoutSeconds * 1000;
+  const limit = ms === 0 ? undefined : { ms, until: unixMs(clock.now() + ms) };
   for (const [index, condition] of texts.entries()) {
     const parsed = parseCondition(condition, `conditions[${index}]`);
     const ask = async (attempt: AbortSignal): Promise<ProbeAnswer> => {
@@ -40,7 +41,7 @@ export async function* probeGuest(
       return { isMet: false, seen: vm.message, hopeless: vm };
     };
     const silence = () => (isPending(uid) ? "the microVM is pending" : "the guest does not answer");
-    const asked = { condition, ask, silence, until };
+    const asked = { condition, ask, silence, limit };
     for await (const { isMet, seen } of answersUntilMet(asked, clock, signal)) {
       yield { condition, isMet, seen };
     }
