@@ -1,6 +1,7 @@
 /** `modify`: changes microVMs, and says of each change when it takes effect. */
 import { ext } from "@flintlock/client";
 import { usageError } from "../cli-error.ts";
+import { parseExpiryAction, parseExpirySeconds } from "../expiry-flags.ts";
 import { microvmView } from "../microvm-view.ts";
 import { parseCount, parsePairs } from "../parse-flags.ts";
 import { concludeTargets, forEachTarget, printsNames, requireTargets } from "../targets.ts";
@@ -15,6 +16,9 @@ interface Flags {
   readonly protect?: boolean;
   readonly cpus?: string;
   readonly memory?: string;
+  readonly ttl?: string | false;
+  readonly idle?: string | false;
+  readonly expire?: string;
   readonly ifVersion?: string;
   readonly dryRun?: boolean;
 }
@@ -30,6 +34,14 @@ export const modify: Verb = {
       .option("--no-protect", "allow it again")
       .option("-c, --cpus <n>", "processors, from the next start on")
       .option("-m, --memory <size>", "memory, e.g. 512M or 2G, from the next start on")
+      .option("--ttl <duration>", "delete it after this long from now, e.g. 1h")
+      .option("--no-ttl", "let it live until it is deleted")
+      .option(
+        "--idle <duration>",
+        "stop it when it is ready and nobody has had a session in it for this long",
+      )
+      .option("--no-idle", "let it run unused")
+      .option("--expire <delete|stop>", "do this when either time is over")
       .option("--if-version <n>", "only while its version is this")
       .option("--dry-run", "change nothing, and say what would change");
   },
@@ -66,6 +78,13 @@ const changeOf = (flags: Flags) => {
     removeLabels: [...(change.removeLabel ?? [])],
     ...(change.restart !== undefined && parseRestart(change.restart)),
     ...(change.protect !== undefined && { protected: change.protect }),
+    ...(change.ttl !== undefined && {
+      ttlSeconds: change.ttl === false ? 0 : parseExpirySeconds("--ttl", change.ttl),
+    }),
+    ...(change.idle !== undefined && {
+      idleSeconds: change.idle === false ? 0 : parseExpirySeconds("--idle", change.idle),
+    }),
+    ...(change.expire !== undefined && { expiryAction: parseExpiryAction(change.expire) }),
     ...(change.cpus !== undefined && { vcpu: parseCount("--cpus", change.cpus) }),
     ...(change.memory !== undefined && { memoryInMb: parseMib("--memory", change.memory) }),
   };

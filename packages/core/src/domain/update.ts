@@ -1,5 +1,6 @@
 /** What of a microVM can be changed, when a change takes effect, and what it makes of the record. Pure. */
 import { FlintlockError, invalidField } from "./errors.ts";
+import { type ExpiryInput, newExpiry } from "./expiry.ts";
 import type { MicroVM, MicroVMSpec } from "./microvm.ts";
 import { MICROVM_FIELDS } from "./microvm-fields.ts";
 import { parseWhole } from "./number-rules.ts";
@@ -7,6 +8,7 @@ import { parseMaxRestarts, parseRestart } from "./process-rules.ts";
 import { MIN_GUEST_MIB } from "./request-fields.ts";
 import { refuseDeleted } from "./run-wish.ts";
 import { parseLabels } from "./spec-rules.ts";
+import type { UnixMs } from "./units.ts";
 import { parseAll } from "./violations.ts";
 
 /** As it came over the wire; what is left out or empty stays as it is. */
@@ -23,6 +25,7 @@ export interface UpdateInput {
   /** 0 = as it is */
   readonly vcpu: number;
   readonly memoryInMb: number;
+  readonly expiry?: ExpiryInput | undefined;
 }
 
 /** "next-start": when the guest is started next, by whomever. */
@@ -38,6 +41,7 @@ export interface FieldChange {
 export interface UpdateLimits {
   readonly maxVcpu: number;
   readonly maxMemoryMib: number;
+  readonly now: UnixMs;
 }
 
 /**
@@ -56,14 +60,20 @@ export const updated = (vm: MicroVM, input: UpdateInput, limits: UpdateLimits): 
       },
     );
   }
-  const { labels, restart, ...sizes } = parseAll({
+  const { labels, restart, expiry, ...sizes } = parseAll({
+    expiry: () => input.expiry && newExpiry(vm.expiry, input.expiry, limits.now, ""),
     labels: () => newLabels(vm.spec, input),
     restart: () => newRestart(vm.spec, input),
     vcpu: () => newVcpu(vm.spec, input, limits),
     memoryMib: () => newMemory(vm.spec, input, limits),
   });
   const isProtected = input.isProtected ?? vm.isProtected;
-  const after: MicroVM = { ...vm, isProtected, spec: { ...vm.spec, labels, ...restart, ...sizes } };
+  const after: MicroVM = {
+    ...vm,
+    isProtected,
+    ...(input.expiry !== undefined && { expiry }),
+    spec: { ...vm.spec, labels, ...restart, ...sizes },
+  };
   return changesOf(vm, after).length === 0 ? vm : after;
 };
 
@@ -80,6 +90,9 @@ const FIELDS: readonly (FieldChange & { readonly value: (vm: MicroVM) => unknown
   { field: "protected", effect: "live", value: ({ isProtected = false }) => isProtected },
   { field: "vcpu", effect: "next-start", value: ({ spec }) => spec.vcpu },
   { field: "memory_in_mb", effect: "next-start", value: ({ spec }) => spec.memoryMib },
+  { field: "ttl_seconds", effect: "live", value: ({ expiry }) => expiry?.at ?? 0 },
+  { field: "idle_seconds", effect: "live", value: ({ expiry }) => expiry?.idleMs ?? 0 },
+  { field: "expiry_action", effect: "live", value: ({ expiry }) => expiry?.action ?? "" },
 ];
 
 const newLabels = (spec: MicroVMSpec, { labels, removeLabels }: UpdateInput): MicroVMSpec["labels"] => {

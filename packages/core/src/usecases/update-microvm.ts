@@ -15,7 +15,11 @@ export const updateMicroVM =
     let before = current;
     const change = (vm: MicroVM): MicroVM => {
       const { maxVcpu } = providerOf(ports, vm).traits;
-      const after = updated(vm, input, { ...limits, maxVcpu: Math.min(limits.maxVcpu, maxVcpu) });
+      const after = updated(vm, input, {
+        ...limits,
+        maxVcpu: Math.min(limits.maxVcpu, maxVcpu),
+        now: ports.clock.now(),
+      });
       const hasGrown = after.spec.vcpu > vm.spec.vcpu || after.spec.memoryMib > vm.spec.memoryMib;
       // INVARIANT: nothing is awaited between this and the claim that the repository makes of what it is given
       if (hasGrown) checkQuotas(repository.claimed(), after, quotas);

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSKYBQoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIEisKCnJlYWR5X3doZW4YFCABKAsyFy5mbGludGxvY2sudjEuUmVhZHlXaGVuEjIKDmNvbmRpdGlvbnNfbWV0GBUgAygLMhouZmxpbnRsb2NrLnYxLkNvbmRpdGlvbk1ldEIOCgxfYmFsbG9vbl9taWIi1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiagoKUmF0ZUxpbWl0cxIgChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKAQSHQoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgEEhsKE2Rpc2tfb3BzX3Blcl9zZWNvbmQYAyABKA0iOAoJUmVhZHlXaGVuEhIKCmNvbmRpdGlvbnMYASADKAkSFwoPdGltZW91dF9zZWNvbmRzGAIgASgNIkkKDENvbmRpdGlvbk1ldBIRCgljb25kaXRpb24YASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEigwMKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBEhEKCXByb3RlY3RlZBgKIAEoCBIrCgpyZWFkeV93aGVuGBQgASgLMhcuZmxpbnRsb2NrLnYxLlJlYWR5V2hlbkIOCgxfYmFsbG9vbl9taWIiLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIvgCCg1VcGRhdGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoKaWZfdmVyc2lvbhgDIAEoDUgAiAEBEg8KB2RyeV9ydW4YBCABKAgSNwoGbGFiZWxzGAUgAygLMicuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuTGFiZWxzRW50cnkSFQoNcmVtb3ZlX2xhYmVscxgGIAMoCRIsCgdyZXN0YXJ0GAcgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSFAoMbWF4X3Jlc3RhcnRzGAggASgNEhYKCXByb3RlY3RlZBgJIAEoCEgBiAEBEgwKBHZjcHUYCiABKA0SFAoMbWVtb3J5X2luX21iGAsgASgNGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2lmX3ZlcnNpb25CDAoKX3Byb3RlY3RlZCJfCg5VcGRhdGVSZXNwb25zZRImCgdtaWNyb3ZtGAEgASgLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SJQoHY2hhbmdlcxgCIAMoCzIULmZsaW50bG9jay52MS5DaGFuZ2UigAEKBkNoYW5nZRINCgVmaWVsZBgBIAEoCRIrCgZlZmZlY3QYAiABKA4yGy5mbGludGxvY2sudjEuQ2hhbmdlLkVmZmVjdCI6CgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASCAoETElWRRABEg4KCk5FWFRfU1RBUlQQAiIyCg1EZWxldGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMQoMU3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkibQoLU3RvcFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMicAoOUmVzdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMiMQoMUGF1c2VSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMgoNUmVzdW1lUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkImcKDkZvcndhcmRSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkZvcndhcmRTdGFydEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIj8KDEZvcndhcmRTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBvcnQYAyABKA0iUAoPRm9yd2FyZFJlc3BvbnNlEhMKCWNvbm5lY3RlZBgBIAEoCEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIl4KDFByb2JlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhIKCmNvbmRpdGlvbnMYAyADKAkSFwoPdGltZW91dF9zZWNvbmRzGAQgASgNIj0KDVByb2JlUmVzcG9uc2USEQoJY29uZGl0aW9uGAEgASgJEgsKA21ldBgCIAEoCBIMCgRzZWVuGAMgASgJIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDKhDAoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHRm9yd2FyZBIcLmZsaW50bG9jay52MS5Gb3J3YXJkUmVxdWVzdBodLmZsaW50bG9jay52MS5Gb3J3YXJkUmVzcG9uc2UoATABEmoKBVByb2JlEhouZmxpbnRsb2NrLnYxLlByb2JlUmVxdWVzdBobLmZsaW50bG9jay52MS5Qcm9iZVJlc3BvbnNlIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpwcm9iZTABEkoKB0NvbnNvbGUSHC5mbGludGxvY2sudjEuQ29uc29sZVJlcXVlc3QaHS5mbGludGxvY2sudjEuQ29uc29sZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLmBQoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIEisKCnJlYWR5X3doZW4YFCABKAsyFy5mbGludGxvY2sudjEuUmVhZHlXaGVuEjIKDmNvbmRpdGlvbnNfbWV0GBUgAygLMhouZmxpbnRsb2NrLnYxLkNvbmRpdGlvbk1ldBIkCgZleHBpcnkYFiABKAsyFC5mbGludGxvY2sudjEuRXhwaXJ5EiYKB2V4cGlyZWQYFyABKAsyFS5mbGludGxvY2sudjEuRXhwaXJlZEIOCgxfYmFsbG9vbl9taWIi1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiagoKUmF0ZUxpbWl0cxIgChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKAQSHQoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgEEhsKE2Rpc2tfb3BzX3Blcl9zZWNvbmQYAyABKA0iOAoJUmVhZHlXaGVuEhIKCmNvbmRpdGlvbnMYASADKAkSFwoPdGltZW91dF9zZWNvbmRzGAIgASgNIkkKDENvbmRpdGlvbk1ldBIRCgljb25kaXRpb24YASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqsBCgZFeHBpcnkSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGlkbGVfc2Vjb25kcxgCIAEoDRIrCgZhY3Rpb24YAyABKA4yGy5mbGludGxvY2sudjEuRXhwaXJ5LkFjdGlvbiI2CgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASCgoGREVMRVRFEAESCAoEU1RPUBACIm0KB0V4cGlyZWQSDQoFY2F1c2UYASABKAkSKwoGYWN0aW9uGAIgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24SJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEirQMKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBEhEKCXByb3RlY3RlZBgKIAEoCBIrCgpyZWFkeV93aGVuGBQgASgLMhcuZmxpbnRsb2NrLnYxLlJlYWR5V2hlbhIoCgZleHBpcnkYFSABKAsyGC5mbGludGxvY2sudjEuRXhwaXJ5V2lzaEIOCgxfYmFsbG9vbl9taWIiZAoKRXhwaXJ5V2lzaBITCgt0dGxfc2Vjb25kcxgBIAEoDRIUCgxpZGxlX3NlY29uZHMYAiABKA0SKwoGYWN0aW9uGAMgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24iLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoIECg1VcGRhdGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoKaWZfdmVyc2lvbhgDIAEoDUgAiAEBEg8KB2RyeV9ydW4YBCABKAgSNwoGbGFiZWxzGAUgAygLMicuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuTGFiZWxzRW50cnkSFQoNcmVtb3ZlX2xhYmVscxgGIAMoCRIsCgdyZXN0YXJ0GAcgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSFAoMbWF4X3Jlc3RhcnRzGAggASgNEhYKCXByb3RlY3RlZBgJIAEoCEgBiAEBEgwKBHZjcHUYCiABKA0SFAoMbWVtb3J5X2luX21iGAsgASgNEhgKC3R0bF9zZWNvbmRzGBQgASgNSAKIAQESGQoMaWRsZV9zZWNvbmRzGBUgASgNSAOIAQESMgoNZXhwaXJ5X2FjdGlvbhgWIAEoDjIbLmZsaW50bG9jay52MS5FeHBpcnkuQWN0aW9uGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2lmX3ZlcnNpb25CDAoKX3Byb3RlY3RlZEIOCgxfdHRsX3NlY29uZHNCDwoNX2lkbGVfc2Vjb25kcyJfCg5VcGRhdGVSZXNwb25zZRImCgdtaWNyb3ZtGAEgASgLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SJQoHY2hhbmdlcxgCIAMoCzIULmZsaW50bG9jay52MS5DaGFuZ2UigAEKBkNoYW5nZRINCgVmaWVsZBgBIAEoCRIrCgZlZmZlY3QYAiABKA4yGy5mbGludGxvY2sudjEuQ2hhbmdlLkVmZmVjdCI6CgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASCAoETElWRRABEg4KCk5FWFRfU1RBUlQQAiIyCg1EZWxldGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMQoMU3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkibQoLU3RvcFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMicAoOUmVzdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMiMQoMUGF1c2VSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMgoNUmVzdW1lUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkImcKDkZvcndhcmRSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkZvcndhcmRTdGFydEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIj8KDEZvcndhcmRTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBvcnQYAyABKA0iUAoPRm9yd2FyZFJlc3BvbnNlEhMKCWNvbm5lY3RlZBgBIAEoCEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIl4KDFByb2JlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhIKCmNvbmRpdGlvbnMYAyADKAkSFwoPdGltZW91dF9zZWNvbmRzGAQgASgNIj0KDVByb2JlUmVzcG9uc2USEQoJY29uZGl0aW9uGAEgASgJEgsKA21ldBgCIAEoCBIMCgRzZWVuGAMgASgJIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDKhDAoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHRm9yd2FyZBIcLmZsaW50bG9jay52MS5Gb3J3YXJkUmVxdWVzdBodLmZsaW50bG9jay52MS5Gb3J3YXJkUmVzcG9uc2UoATABEmoKBVByb2JlEhouZmxpbnRsb2NrLnYxLlByb2JlUmVxdWVzdBobLmZsaW50bG9jay52MS5Qcm9iZVJlc3BvbnNlIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpwcm9iZTABEkoKB0NvbnNvbGUSHC5mbGludGxvY2sudjEuQ29uc29sZVJlcXVlc3QaHS5mbGludGxvY2sudjEuQ29uc29sZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -142,6 +142,20 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
    * @generated from field: repeated flintlock.v1.ConditionMet conditions_met = 21;
    */
   conditionsMet: ConditionMet[];
+
+  /**
+   * Absent: it lives until it is deleted.
+   *
+   * @generated from field: flintlock.v1.Expiry expiry = 22;
+   */
+  expiry?: Expiry | undefined;
+
+  /**
+   * How its time was last over.
+   *
+   * @generated from field: flintlock.v1.Expired expired = 23;
+   */
+  expired?: Expired | undefined;
 };
 
 /**
@@ -329,6 +343,101 @@ export const ConditionMetSchema: GenMessage<ConditionMet> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 5);
 
 /**
+ * @generated from message flintlock.v1.Expiry
+ */
+export type Expiry = Message<"flintlock.v1.Expiry"> & {
+  /**
+   * The end of its time to live; absent: it has none, or that is spent.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Longest time without a session while its guest is ready; 0: none.
+   *
+   * @generated from field: uint32 idle_seconds = 2;
+   */
+  idleSeconds: number;
+
+  /**
+   * @generated from field: flintlock.v1.Expiry.Action action = 3;
+   */
+  action: Expiry_Action;
+};
+
+/**
+ * Describes the message flintlock.v1.Expiry.
+ * Use `create(ExpirySchema)` to create a new message.
+ */
+export const ExpirySchema: GenMessage<Expiry> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 6);
+
+/**
+ * @generated from enum flintlock.v1.Expiry.Action
+ */
+export const Expiry_Action = {
+  /**
+   * It is deleted at the end of its time to live, and stopped when idle.
+   *
+   * @generated from enum value: ACTION_UNSPECIFIED = 0;
+   */
+  ACTION_UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: DELETE = 1;
+   */
+  DELETE: 1,
+
+  /**
+   * @generated from enum value: STOP = 2;
+   */
+  STOP: 2,
+} as const;
+
+/**
+ * @generated from enum flintlock.v1.Expiry.Action
+ */
+export type Expiry_Action = (typeof Expiry_Action)[keyof typeof Expiry_Action] | UnknownEnum;
+
+/**
+ * Describes the enum flintlock.v1.Expiry.Action.
+ */
+export const Expiry_ActionSchema: GenEnum<Expiry_Action> = /*@__PURE__*/
+  enumDesc(file_flintlock_v1_microvms, 6, 0);
+
+/**
+ * @generated from message flintlock.v1.Expired
+ */
+export type Expired = Message<"flintlock.v1.Expired"> & {
+  /**
+   * "ttl" or "idle".
+   *
+   * @generated from field: string cause = 1;
+   */
+  cause: string;
+
+  /**
+   * What was done. One that is protected from deletion is stopped.
+   *
+   * @generated from field: flintlock.v1.Expiry.Action action = 2;
+   */
+  action: Expiry_Action;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.Expired.
+ * Use `create(ExpiredSchema)` to create a new message.
+ */
+export const ExpiredSchema: GenMessage<Expired> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 7);
+
+/**
  * @generated from message flintlock.v1.Exit
  */
 export type Exit = Message<"flintlock.v1.Exit"> & {
@@ -355,7 +464,7 @@ export type Exit = Message<"flintlock.v1.Exit"> & {
  * Use `create(ExitSchema)` to create a new message.
  */
 export const ExitSchema: GenMessage<Exit> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 6);
+  messageDesc(file_flintlock_v1_microvms, 8);
 
 /**
  * @generated from message flintlock.v1.Failure
@@ -387,7 +496,7 @@ export type Failure = Message<"flintlock.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 7);
+  messageDesc(file_flintlock_v1_microvms, 9);
 
 /**
  * @generated from message flintlock.v1.Timing
@@ -409,7 +518,7 @@ export type Timing = Message<"flintlock.v1.Timing"> & {
  * Use `create(TimingSchema)` to create a new message.
  */
 export const TimingSchema: GenMessage<Timing> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 8);
+  messageDesc(file_flintlock_v1_microvms, 10);
 
 /**
  * @generated from message flintlock.v1.CreateRequest
@@ -483,6 +592,13 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
    * @generated from field: flintlock.v1.ReadyWhen ready_when = 20;
    */
   readyWhen?: ReadyWhen | undefined;
+
+  /**
+   * Absent: it lives until it is deleted.
+   *
+   * @generated from field: flintlock.v1.ExpiryWish expiry = 21;
+   */
+  expiry?: ExpiryWish | undefined;
 };
 
 /**
@@ -490,7 +606,38 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
  * Use `create(CreateRequestSchema)` to create a new message.
  */
 export const CreateRequestSchema: GenMessage<CreateRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 9);
+  messageDesc(file_flintlock_v1_microvms, 11);
+
+/**
+ * @generated from message flintlock.v1.ExpiryWish
+ */
+export type ExpiryWish = Message<"flintlock.v1.ExpiryWish"> & {
+  /**
+   * From the request on, 1 to 31622400 (366 days); 0: none.
+   *
+   * @generated from field: uint32 ttl_seconds = 1;
+   */
+  ttlSeconds: number;
+
+  /**
+   * As in Expiry, 1 to 31622400.
+   *
+   * @generated from field: uint32 idle_seconds = 2;
+   */
+  idleSeconds: number;
+
+  /**
+   * @generated from field: flintlock.v1.Expiry.Action action = 3;
+   */
+  action: Expiry_Action;
+};
+
+/**
+ * Describes the message flintlock.v1.ExpiryWish.
+ * Use `create(ExpiryWishSchema)` to create a new message.
+ */
+export const ExpiryWishSchema: GenMessage<ExpiryWish> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 12);
 
 /**
  * @generated from message flintlock.v1.GetRequest
@@ -512,7 +659,7 @@ export type GetRequest = Message<"flintlock.v1.GetRequest"> & {
  * Use `create(GetRequestSchema)` to create a new message.
  */
 export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 10);
+  messageDesc(file_flintlock_v1_microvms, 13);
 
 /**
  * @generated from message flintlock.v1.ListRequest
@@ -562,7 +709,7 @@ export type ListRequest = Message<"flintlock.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 11);
+  messageDesc(file_flintlock_v1_microvms, 14);
 
 /**
  * @generated from message flintlock.v1.ListResponse
@@ -588,7 +735,7 @@ export type ListResponse = Message<"flintlock.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 15);
 
 /**
  * @generated from message flintlock.v1.UpdateRequest
@@ -662,6 +809,27 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
    * @generated from field: uint32 memory_in_mb = 11;
    */
   memoryInMb: number;
+
+  /**
+   * From now on; 0: none. Absent: as it is.
+   *
+   * @generated from field: optional uint32 ttl_seconds = 20;
+   */
+  ttlSeconds?: number | undefined;
+
+  /**
+   * From now on; 0: none. Absent: as it is.
+   *
+   * @generated from field: optional uint32 idle_seconds = 21;
+   */
+  idleSeconds?: number | undefined;
+
+  /**
+   * Unspecified: as it is.
+   *
+   * @generated from field: flintlock.v1.Expiry.Action expiry_action = 22;
+   */
+  expiryAction: Expiry_Action;
 };
 
 /**
@@ -669,7 +837,7 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
  * Use `create(UpdateRequestSchema)` to create a new message.
  */
 export const UpdateRequestSchema: GenMessage<UpdateRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 16);
 
 /**
  * @generated from message flintlock.v1.UpdateResponse
@@ -693,7 +861,7 @@ export type UpdateResponse = Message<"flintlock.v1.UpdateResponse"> & {
  * Use `create(UpdateResponseSchema)` to create a new message.
  */
 export const UpdateResponseSchema: GenMessage<UpdateResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.Change
@@ -717,7 +885,7 @@ export type Change = Message<"flintlock.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from enum flintlock.v1.Change.Effect
@@ -752,7 +920,7 @@ export type Change_Effect = (typeof Change_Effect)[keyof typeof Change_Effect] |
  * Describes the enum flintlock.v1.Change.Effect.
  */
 export const Change_EffectSchema: GenEnum<Change_Effect> = /*@__PURE__*/
-  enumDesc(file_flintlock_v1_microvms, 15, 0);
+  enumDesc(file_flintlock_v1_microvms, 18, 0);
 
 /**
  * @generated from message flintlock.v1.DeleteRequest
@@ -774,7 +942,7 @@ export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from message flintlock.v1.StartRequest
@@ -796,7 +964,7 @@ export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.StopRequest
@@ -832,7 +1000,7 @@ export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.RestartRequest
@@ -866,7 +1034,7 @@ export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
  * Use `create(RestartRequestSchema)` to create a new message.
  */
 export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.PauseRequest
@@ -888,7 +1056,7 @@ export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.ResumeRequest
@@ -910,7 +1078,7 @@ export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
  * Use `create(ResumeRequestSchema)` to create a new message.
  */
 export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.WaitRequest
@@ -939,7 +1107,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -980,7 +1148,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -997,7 +1165,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -1046,7 +1214,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 25);
+  messageDesc(file_flintlock_v1_microvms, 28);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -1073,7 +1241,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 26);
+  messageDesc(file_flintlock_v1_microvms, 29);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -1095,7 +1263,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 27);
+  messageDesc(file_flintlock_v1_microvms, 30);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -1132,7 +1300,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 28);
+  messageDesc(file_flintlock_v1_microvms, 31);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -1183,7 +1351,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 29);
+  messageDesc(file_flintlock_v1_microvms, 32);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -1262,7 +1430,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 30);
+  messageDesc(file_flintlock_v1_microvms, 33);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -1307,7 +1475,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 31);
+  messageDesc(file_flintlock_v1_microvms, 34);
 
 /**
  * @generated from message flintlock.v1.ForwardRequest
@@ -1344,7 +1512,7 @@ export type ForwardRequest = Message<"flintlock.v1.ForwardRequest"> & {
  * Use `create(ForwardRequestSchema)` to create a new message.
  */
 export const ForwardRequestSchema: GenMessage<ForwardRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 32);
+  messageDesc(file_flintlock_v1_microvms, 35);
 
 /**
  * @generated from message flintlock.v1.ForwardStart
@@ -1373,7 +1541,7 @@ export type ForwardStart = Message<"flintlock.v1.ForwardStart"> & {
  * Use `create(ForwardStartSchema)` to create a new message.
  */
 export const ForwardStartSchema: GenMessage<ForwardStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 33);
+  messageDesc(file_flintlock_v1_microvms, 36);
 
 /**
  * @generated from message flintlock.v1.ForwardResponse
@@ -1412,7 +1580,7 @@ export type ForwardResponse = Message<"flintlock.v1.ForwardResponse"> & {
  * Use `create(ForwardResponseSchema)` to create a new message.
  */
 export const ForwardResponseSchema: GenMessage<ForwardResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 34);
+  messageDesc(file_flintlock_v1_microvms, 37);
 
 /**
  * @generated from message flintlock.v1.ProbeRequest
@@ -1448,7 +1616,7 @@ export type ProbeRequest = Message<"flintlock.v1.ProbeRequest"> & {
  * Use `create(ProbeRequestSchema)` to create a new message.
  */
 export const ProbeRequestSchema: GenMessage<ProbeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 35);
+  messageDesc(file_flintlock_v1_microvms, 38);
 
 /**
  * @generated from message flintlock.v1.ProbeResponse
@@ -1477,7 +1645,7 @@ export type ProbeResponse = Message<"flintlock.v1.ProbeResponse"> & {
  * Use `create(ProbeResponseSchema)` to create a new message.
  */
 export const ProbeResponseSchema: GenMessage<ProbeResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 36);
+  messageDesc(file_flintlock_v1_microvms, 39);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -1506,7 +1674,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 37);
+  messageDesc(file_flintlock_v1_microvms, 40);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -1528,7 +1696,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 38);
+  messageDesc(file_flintlock_v1_microvms, 41);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -1545,7 +1713,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 39);
+  messageDesc(file_flintlock_v1_microvms, 42);
 
 /**
  * @generated from enum flintlock.v1.State

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
 import type { Effect, Updated, UpdateInput } from "@flintlock/core";
-import { RESTART_INPUT } from "./create-input.ts";
+import { ACTION_INPUT, RESTART_INPUT } from "./create-input.ts";
 import { wireExtended } from "./extension.ts";
 
 export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
@@ -14,7 +14,13 @@ export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
   isProtected: request.protected,
   vcpu: request.vcpu,
   memoryInMb: request.memoryInMb,
+  expiry: expiryInputOf(request),
 });
+
+const expiryInputOf = ({ ttlSeconds, idleSeconds, expiryAction }: ext.UpdateRequest) => {
+  if (ttlSeconds === undefined && idleSeconds === undefined && expiryAction === 0) return undefined;
+  return { ttlSeconds, idleSeconds, action: ACTION_INPUT[expiryAction] ?? String(expiryAction) };
+};
 
 const EFFECTS = {
   live: ext.Change_Effect.LIVE,
