@@ -35,10 +35,19 @@ export const fromGrpc = (error: unknown, address: string, signal: AbortSignal | 
   const details = parseStatusDetails(bytes instanceof Uint8Array ? bytes : new Uint8Array());
   const reason = details.reason?.toLowerCase() ?? "";
   if (error.code === status.UNAVAILABLE && reason === "") return unreachable(error, address);
+  if (error.code === status.DEADLINE_EXCEEDED && reason === "") {
+    return new ClientError("deadline_exceeded", `no answer from flintlockd at ${address} in time`, {
+      why: error.details,
+      cause: error,
+    });
+  }
   const code = isClientErrorCode(reason) ? reason : (CODE_BY_STATUS[error.code] ?? "internal");
   return new ClientError(code, error.details || error.message, {
-    field: details.field ?? details.metadata["field"],
+    reason,
+    field: details.violations[0]?.field ?? details.metadata["field"],
+    violations: details.violations,
     hint: details.hint ?? details.metadata["hint"],
+    retryAfterMs: details.retryAfterMs,
     detail: details.metadata,
     cause: error,
   });
@@ -69,7 +78,8 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
 
 const errnoOf = (details: string): string => {
   const errno = /\bE[A-Z]{4,}\b/.exec(details)?.[0] ?? "";
-  return ERRNO_TEXT[errno] ?? (errno || details || "no connection");
+  const words = details.replace(/^No connection established\. Last error: (?:Error: )?/, "");
+  return ERRNO_TEXT[errno] ?? (errno || words || "no connection");
 };
 
 const isServiceError = (error: unknown): error is ServiceError =>
