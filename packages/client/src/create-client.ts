@@ -20,6 +20,8 @@ export interface Client {
   readonly host: ServiceClient<typeof Host>;
   /** The five RPCs of upstream's contract */
   readonly v1alpha1: ServiceClient<typeof wire.MicroVM>;
+  /** Whether there is a connection, or one can be made within so many milliseconds. */
+  connected(limitMs: number): Promise<boolean>;
   close(): void;
 }
 
@@ -56,6 +58,10 @@ export const createClient = (options: ClientOptions = {}, env: Environment = pro
     images: createServiceClient(Images, channel),
     host: createServiceClient(Host, channel),
     v1alpha1: createServiceClient(wire.MicroVM, channel),
+    connected: (limitMs) =>
+      new Promise((resolve) =>
+        grpc.waitForReady(Date.now() + limitMs, (error) => resolve(error === undefined)),
+      ),
     close: () => grpc.close(),
   };
 };

@@ -65,9 +65,18 @@ export const abortError = (signal: AbortSignal): ClientError => {
 const unreachable = (error: ServiceError, address: string): ClientError =>
   new ClientError("unavailable", `cannot reach flintlockd at ${address}: ${errnoOf(error.details)}`, {
     hint: "check that the daemon runs and that the address is right",
-    detail: { unreachable: address },
+    detail: { unreachable: address, ...(NEVER_SENT.test(error.details) && { sent: "never" }) },
     cause: error,
   });
+
+/** grpc-js had no connection to send it on. */
+const NEVER_SENT = /^No connection established|^Name resolution failed/;
+
+/** The daemon has not seen the call, so that sending it again repeats nothing. */
+export const wasNeverSent = (error: ClientError): boolean => error.detail["sent"] === "never";
+
+/** No answer came, and none of the daemon's own: whether it has seen the call is not known. */
+export const isUnreachable = (error: ClientError): boolean => error.detail["unreachable"] !== undefined;
 
 const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ENOENT: "no such socket",
