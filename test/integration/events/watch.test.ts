@@ -176,7 +176,9 @@ describe("a watcher that comes too late", () => {
       runProgram(process.execPath, [CLI, "-H", `unix://${socket}`, "events", ...args]);
     const refused = await flintlock("--since", "3");
     expect(refused).toMatchObject({ code: 4, stdout: "" });
-    expect(refused.stderr).toMatch(/^error\[out_of_range\]: the events after position 3 are no longer all kept/);
+    expect(refused.stderr).toMatch(
+      /^error\[out_of_range\]: the events after position 3 are no longer all kept/,
+    );
     expect(refused.stderr).toContain("list the microVMs anew");
     const rest = await flintlock("--since", first, "--json");
     expect(rest).toMatchObject({ code: 0, stderr: "" });
