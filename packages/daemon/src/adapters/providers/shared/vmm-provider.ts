@@ -169,7 +169,10 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       if (found.state === "gone") return { state: "exited", ...(await exitOf(ref, found.identity)) };
       await attend(ref, found.identity);
       const { pid } = found.identity;
-      const isReady = !(await reportsState(ref.directory)) || (await readGuestStatus(ref.directory)).isReady;
+      // Of a guest that does not say: that it executes. A daemon may have ended in the middle of its launch.
+      const isReady = (await reportsState(ref.directory))
+        ? (await readGuestStatus(ref.directory)).isReady
+        : await driver.hasLaunched(ref, found.identity);
       return { state: "running", isReady, isPaused: await driver.isPaused(ref, found.identity), pid };
     },
 
