@@ -28,6 +28,8 @@ struct command_spec {
 struct command {
     int pid;               /* also its process group; 0 = not started */
     int in, out, err;      /* non-blocking; -1 = closed */
+    /* would have blocked when last tried, and poll has not said otherwise since */
+    bool in_waits, out_waits, err_waits;
     bool tty;
     bool is_over;
     int code;              /* when over: as a shell tells it */

@@ -15,15 +15,18 @@
 #define FLINTLOCK_VERSION "dev"
 #endif
 
+/* What we add to upstream's protocol. Its agent overlooks what it does not know, so a host has to be told. */
+#define EXTENSIONS "\"attach\",\"clock\",\"forward\",\"poweroff\",\"resize\",\"signal\",\"tty\""
+
 static void run_info(struct control *control, struct session *session)
 {
     struct utsname name;
-    char line[sizeof name], escaped[sizeof name], text[sizeof name + 128];
+    char line[sizeof name], escaped[sizeof name], text[sizeof name + 256];
     uname(&name);
     snprintf(line, sizeof line, "%s %s %s %s %s", name.sysname, name.nodename, name.release, name.version, name.machine);
     json_escape(line, escaped, sizeof escaped);
-    snprintf(text, sizeof text, "{\"version\":\"%s\",\"uname\":\"%s\",\"uptime\":\"%llds\"}", FLINTLOCK_VERSION, escaped,
-             clock_ms() / 1000);
+    snprintf(text, sizeof text, "{\"version\":\"%s\",\"uname\":\"%s\",\"uptime\":\"%llds\",\"extensions\":[" EXTENSIONS "]}",
+             FLINTLOCK_VERSION, escaped, clock_ms() / 1000);
     frame_send(session->stream, FRAME_STDOUT, text);
     frame_send_exit(session->stream, 0);
     session_finish(control, session);

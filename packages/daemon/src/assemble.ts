@@ -32,7 +32,7 @@ import {
 } from "@flintlock/core";
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
-import { attach, exec, forward } from "./adapters/guest/agent.ts";
+import { attach, exec, extensions, forward } from "./adapters/guest/agent.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -128,7 +128,7 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler?.poke(uid),
-    sessions: { attach, exec, forward },
+    sessions: { attach, exec, extensions, forward },
     logs: logReader,
   });
   if (reconciler !== undefined) {

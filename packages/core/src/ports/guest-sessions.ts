@@ -26,4 +26,9 @@ export interface GuestSessions {
    * @throws FlintlockError `unavailable` – the port did not take it; `unsupported` – the agent cannot
    */
   forward(stream: ByteStream, port: number, signal: AbortSignal): Promise<ByteStream>;
+  /**
+   * What the agent says it adds to upstream's protocol, such as "tty" and "signal": empty for upstream's, which overlooks
+   * them without a word. Closes `stream`.
+   */
+  extensions(stream: ByteStream, signal: AbortSignal): Promise<ReadonlySet<string>>;
 }

@@ -51,6 +51,8 @@ export class World {
   readonly ids = new SeqIds();
   /** To be set before a daemon starts */
   quotas: Quotas = noQuotas;
+  /** To be set before a daemon starts */
+  sessions: GuestSessions = noSessions;
   readonly telemetry = new RecordedTelemetry();
   readonly #listeners: Telemetry[] = [this.telemetry];
 
@@ -96,7 +98,7 @@ export class World {
       hasUniqueNames: false,
       quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
-      sessions: noSessions,
+      sessions: this.sessions,
       logs: noLogs,
     });
     reconciler.resync();
@@ -109,6 +111,7 @@ const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
   exec: () => Promise.reject(new Error("a simulated guest has no agent")),
   forward: () => Promise.reject(new Error("a simulated guest has no agent")),
+  extensions: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

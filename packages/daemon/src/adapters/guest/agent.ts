@@ -112,6 +112,19 @@ export const setClock = async (stream: ByteStream, milliseconds: number): Promis
 /** What the agent says of itself, as the guest's own words: not to be believed. Closes `stream`. */
 export const info = async (stream: ByteStream): Promise<string> => await ask(stream, "info");
 
+/** @see GuestSessions.extensions */
+export const extensions: GuestSessions["extensions"] = async (stream, signal) => {
+  let found: unknown;
+  await unlessAborted(
+    info(stream).then((text) => {
+      found = jsonOf(Buffer.from(text))["extensions"];
+    }),
+    stream,
+    signal,
+  );
+  return new Set(Array.isArray(found) ? found.filter((one) => typeof one === "string") : []);
+};
+
 /** Closes the stream when the signal aborts first: that ends `work` as well. */
 const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: AbortSignal): Promise<void> => {
   const onAbort = (): void => void stream[Symbol.asyncDispose]();
@@ -163,9 +176,16 @@ const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
 const outputs = async function* (stream: ByteStream): AsyncGenerator<ProcessOutput> {
   for await (const output of execOutputs(stream)) {
     if (output.kind !== "error") yield output;
-    else throw new FlintlockError("failed_precondition", `the guest agent refused: ${output.message}`);
+    else throw refused(output.message);
   }
 };
+
+/** Of an operation that it does not know, an agent says so in these words: ours and upstream's. */
+const refused = (words: string): FlintlockError =>
+  new FlintlockError(
+    words.startsWith("unknown op") ? "unsupported" : "failed_precondition",
+    `the guest agent refused: ${words}`,
+  );
 
 /** Output in order; the last is `exit`. Throws when the stream ends without one. */
 const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
