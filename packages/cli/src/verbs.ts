@@ -145,7 +145,7 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "wait",
-    summary: "wait until microVMs run, stand still, end or are gone",
+    summary: "wait until microVMs run, are ready, stand still, end or are gone",
     load: async () => (await import("./commands/wait.ts")).wait,
   },
   { name: "image", summary: "images: pull, load, ls, inspect, rm, prune", verbs: imageVerbs },

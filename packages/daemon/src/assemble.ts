@@ -33,6 +33,7 @@ import {
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach, exec, extensions, forward } from "./adapters/guest/agent.ts";
+import { guestProbe } from "./adapters/guest/probe.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -103,7 +104,7 @@ export const assemble = async (
   const found = isSimulated ? simulatedHost() : await realHost(config, log, life);
   const host = { ...found, images: observers.images(found.images) };
   const { telemetry } = observers;
-  const ports = { ...host, repository, cloudInit, clock: systemClock, log, telemetry };
+  const ports = { ...host, repository, cloudInit, probe: guestProbe, clock: systemClock, log, telemetry };
   const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
   if (reconciler !== undefined) observers.watch(() => reconciler.load());
   if (reconciler === undefined) {

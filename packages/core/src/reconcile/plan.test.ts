@@ -92,6 +92,7 @@ const apply = (observed: Observed, { next }: Extract<Plan, { kind: "step" }>): O
     case "pauseMachine":
       return { ...observed, machine: PAUSED };
     case "beginRun":
+    case "awaitCondition":
       return observed;
     case "openAgentSocket":
       return { ...observed, agentSocket: "open" };

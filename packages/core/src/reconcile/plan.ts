@@ -3,7 +3,7 @@
  * clock, no randomness. The reconciler runs the first step, looks again, and plans anew, so a plan is cheap and
  * never stale.
  *
- *          images → volumes → interfaces → boot → (guest ready) → agent socket ─┐
+ *   images → volumes → interfaces → boot → (guest ready) → agent socket → conditions ─┐
  *      pending ──────────────────────────────────────────────────────────► created ◄── resume, pause ──► paused
  *       ▲   ▲  failed attempt: retry after back-off                            │                           │
  *       │   └──────────────────────────────◄── restart policy ─────────────────┤ guest ends                │
@@ -20,7 +20,9 @@
  * make anything; the record goes last; a disk on which a guest ran goes with its record alone; `plan` of a VM in its
  * wanted state is "settled"; the order of what was observed does not matter.
  */
+import { shownCondition } from "../domain/guest-condition.ts";
 import type { GuestExit, MicroVM } from "../domain/microvm.ts";
+import { unmetConditions } from "../domain/readiness.ts";
 import { diskVolumesOf, imagesOf, linkedInterfaces } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 import type { AgentSocketState } from "../ports/provider.ts";
@@ -40,6 +42,8 @@ export interface StepArgs {
   /** Make the host's socket to the guest's agent answer */
   openAgentSocket: object;
   closeAgentSocket: object;
+  /** Ask the guest until it meets one of the conditions that make the microVM ready */
+  awaitCondition: { readonly condition: string };
   /** Stop the guest's processors, and let them go on */
   pauseMachine: object;
   resumeMachine: object;
@@ -83,6 +87,10 @@ export type Plan =
   | { readonly kind: "ended"; readonly exit: GuestExit };
 
 export type SettledState = "created" | "paused" | "stopped" | "exited" | "failed";
+
+/** What a step is called where several of a kind are to be told apart: in what they took. */
+export const labelOf = (next: Step): string =>
+  next.kind === "awaitCondition" ? `${next.kind} ${shownCondition(next.condition)}` : next.kind;
 
 const step = (next: Step): Plan => ({ kind: "step", next });
 
@@ -129,7 +137,10 @@ const run = (vm: MicroVM, observed: Observed): Plan => {
     if (vm.run.state === "paused") {
       return machine.isPaused ? { kind: "settled", state: "paused" } : step({ kind: "pauseMachine" });
     }
-    return machine.isPaused ? step({ kind: "resumeMachine" }) : { kind: "settled", state: "created" };
+    if (machine.isPaused) return step({ kind: "resumeMachine" });
+    const [condition] = unmetConditions(vm);
+    if (condition !== undefined) return step({ kind: "awaitCondition", condition });
+    return { kind: "settled", state: "created" };
   }
   if (machine.state === "booting") return step({ kind: machine.isPaused ? "resumeMachine" : "awaitGuest" });
   // An exit that follows readiness is the end of a run; one before it is a failed boot, and the machine is made again.

@@ -10,6 +10,7 @@ import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 import type { Machine, MachineRef, Provider } from "../ports/provider.ts";
 import { ensureHostDevice } from "./host-device.ts";
+import { meetCondition } from "./meet-condition.ts";
 import type { Step, StepKind } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
@@ -31,6 +32,8 @@ const STEP_DEADLINES_MS: Readonly<Record<StepKind, number>> = {
   awaitGuest: 5 * 60_000,
   openAgentSocket: 30_000,
   closeAgentSocket: 30_000,
+  // Its own time limit is the microVM's, and at most an hour; this is for one that does not keep it
+  awaitCondition: 2 * 60 * 60_000,
   pauseMachine: 30_000,
   resumeMachine: 30_000,
   stopMachine: 60_000,
@@ -101,6 +104,11 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
   async closeAgentSocket(vm) {
     await providerOf(ports, vm).agentSocket.close(refOf(vm, ports));
     return { vsockPath: undefined };
+  },
+
+  async awaitCondition(vm, { condition }, signal) {
+    await meetCondition(vm, condition, ports, signal);
+    return {};
   },
 
   async pauseMachine(vm, _step, signal) {

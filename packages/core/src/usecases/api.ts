@@ -91,6 +91,11 @@ export interface MicroVMUseCases {
   connectByUid(uid: string, port: number, signal: AbortSignal): Promise<ByteStream>;
   /** A connection to a TCP port, 1 to 65535, of the guest's loopback, once the port took it. */
   forward(target: Target, port: number, signal: AbortSignal): Promise<ByteStream>;
+  /**
+   * Asks its guest whether conditions hold, one after the other, each until it does: tells each answer that is news.
+   * @throws FlintlockError `deadline_exceeded` – with what was seen last; `failed_precondition` – it does not run, nor will
+   */
+  probe(target: Target, request: ProbeRequest, signal: AbortSignal): AsyncIterable<ProbeReport>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /**
@@ -102,6 +107,20 @@ export interface MicroVMUseCases {
     scope: MetricScope,
     signal: AbortSignal,
   ): Promise<readonly MicroVMMeasurement[]>;
+}
+
+export interface ProbeRequest {
+  /** As `domain/guest-condition.ts` has them, 1 to 8 */
+  readonly conditions: readonly string[];
+  /** For all of them; 0 = no limit */
+  readonly timeoutSeconds: number;
+}
+
+export interface ProbeReport {
+  readonly condition: string;
+  readonly isMet: boolean;
+  /** What was seen: the guest's words, one line */
+  readonly seen: string;
 }
 
 export interface Updated {

@@ -121,6 +121,7 @@ const CALLS = {
     execByUid: ({ microvms }) => microvms.execByUid(red.uid, command, signal),
     connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 22, signal),
     forward: ({ microvms }) => microvms.forward(target(), 80, signal),
+    probe: ({ microvms }) => microvms.probe(target(), { conditions: ["agent"], timeoutSeconds: 1 }, signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),

@@ -45,6 +45,7 @@ export const ROLE_FOR = {
     execByUid: "operator",
     connectByUid: "operator",
     forward: "operator",
+    probe: "operator",
     console: "operator",
     logs: "viewer",
     measure: "viewer",
@@ -167,6 +168,10 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     forward: async (target, port, signal) => {
       need("forward");
       return microvms.forward(await visible(target), port, signal);
+    },
+    async *probe(target, request, signal) {
+      need("probe");
+      yield* microvms.probe(await visible(target), request, signal);
     },
     console: async (target, signal) => {
       need("console");

@@ -5,6 +5,7 @@ import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/e
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
+import { isAwaited } from "../domain/readiness.ts";
 import { pause, type RunChange, refuseDeleted, restart, resume, start, stop } from "../domain/run-wish.ts";
 import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
@@ -17,6 +18,7 @@ import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSessi
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
+import { probeGuest } from "./probe.ts";
 import { resolveTarget } from "./target.ts";
 import { updateMicroVM } from "./update-microvm.ts";
 
@@ -51,11 +53,11 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     return vm;
   };
 
-  /** Waits until the guest can be talked to. Returns the record, whose state is `created` or `exited`. */
+  /** Waits until the guest can be talked to, ready or not. Returns the record; its state may be `exited`. */
   const whenRunning = async (uid: Uid, signal: AbortSignal): Promise<MicroVM> => {
     for await (const vm of repository.watch(uid, signal)) {
       if (vm === undefined) throw notFound(`microvm ${uid}`);
-      if (vm.status.state === "created" || vm.status.state === "exited") return vm;
+      if (vm.status.state === "created" || vm.status.state === "exited" || isAwaited(vm)) return vm;
       if (vm.status.state === "failed") throw failureOf(vm);
       if (vm.status.state === "deleting") {
         throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
@@ -119,14 +121,14 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     async exec(target: Target, input: ExecInput, signal: AbortSignal): Promise<ExecSession> {
       const request = parseExec(input);
       const vm = await whenRunning(resolve(target).uid, signal);
-      if (vm.status.state !== "created") throw notReady(vm);
+      if (vm.status.state === "exited") throw notReady(vm);
       return run(vm, request, signal);
     },
 
     async forward(target, port, signal) {
       if (!isPort(port)) throw invalidField("port", "must be 1 to 65535");
       const vm = await whenRunning(resolve(target).uid, signal);
-      if (vm.status.state !== "created") throw notReady(vm);
+      if (vm.status.state === "exited") throw notReady(vm);
       return parts.sessions.forward(await connect(vm, AGENT_PORT, signal), port, signal);
     },
 
@@ -137,6 +139,19 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
     async connectByUid(uid, port, signal) {
       return connect(withAgent(repository.get(parseUid(uid))), port, signal);
+    },
+
+    async *probe(target, request, signal) {
+      const { probe, clock } = parts.ports;
+      const openerOf = (vm: MicroVM) => (port: number, attempt: AbortSignal) => connect(vm, port, attempt);
+      const running = async (uid: Uid, attempt: AbortSignal): Promise<MicroVM> => {
+        const vm = await whenRunning(uid, attempt);
+        if (vm.status.state === "exited") throw notReady(vm);
+        return vm;
+      };
+      const isPending = (uid: Uid) => repository.find(uid)?.status.state === "pending";
+      const guest = { probe, clock, whenRunning: running, isPending, openerOf };
+      yield* probeGuest(guest, resolve(target).uid, request, signal);
     },
 
     async console(target, signal) {

@@ -22,6 +22,7 @@ import {
 } from "@flintlock/core";
 import { FakeSeeds, fakeCloudInit } from "./fake-cloud-init.ts";
 import { FakeHost, FakeImages } from "./fake-host.ts";
+import { FakeProbe } from "./fake-probe.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { RecordedTelemetry } from "./recorded-telemetry.ts";
@@ -44,6 +45,7 @@ export class World {
   readonly host = new FakeHost();
   readonly images = new FakeImages();
   readonly seeds = new FakeSeeds();
+  readonly probe = new FakeProbe();
   readonly provider: SimulatedProvider;
   /** All of them, those first that "auto" prefers; to be filled before a daemon starts */
   readonly providers: SimulatedProvider[];
@@ -79,6 +81,7 @@ export class World {
       directories: this.host,
       network: this.host,
       cloudInit: fakeCloudInit,
+      probe: this.probe,
       seeds: this.seeds,
       sharedDirectories: this.host,
       clock: this.clock,

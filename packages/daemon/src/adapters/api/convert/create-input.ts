@@ -107,6 +107,10 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
     },
     balloonMib: request.balloonMib,
     isProtected: request.protected,
+    readyWhen: request.readyWhen && {
+      conditions: request.readyWhen.conditions,
+      timeoutSeconds: request.readyWhen.timeoutSeconds,
+    },
   };
 };
 

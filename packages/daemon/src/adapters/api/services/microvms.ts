@@ -56,6 +56,13 @@ export const microvmsService = (): BoundService =>
         if (vm === undefined) throw notFound(`microVM ${target.target}`);
       }
     },
+    probe: async function* (request, { signal, useCases: { microvms } }) {
+      const { conditions, timeoutSeconds } = request;
+      const reports = microvms.probe(targetOf(request), { conditions, timeoutSeconds }, signal);
+      for await (const { condition, isMet, seen } of reports) {
+        yield create(ext.ProbeResponseSchema, { condition, met: isMet, seen });
+      }
+    },
     logs: async function* (request, { signal, useCases: { microvms } }) {
       const options = { source: sourceOf(request.source), follow: request.follow, tail: request.tail };
       for await (const data of microvms.logs(targetOf(request), options, signal)) {
