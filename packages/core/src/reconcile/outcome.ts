@@ -74,7 +74,10 @@ export interface FailedStep {
   readonly maxRetry: number;
 }
 
-/** One that has FAILED already stays as it is: what made it fail stays on the record. */
+/**
+ * One that has FAILED already stays as it is: what made it fail stays on the record. A guest runs on that could not be
+ * adjusted: the record says so, and no more is tried (`plan.ts`).
+ */
 export const failed = (
   vm: MicroVM,
   { step, error, maxRetry }: FailedStep,
@@ -82,6 +85,8 @@ export const failed = (
   now: UnixMs,
 ): MicroVM => {
   if (vm.status.state === "failed") return vm;
+  const failure = { step, code: error.code, message: textOf(error), at: now };
+  if (step === "adjustMachine") return { ...vm, status: { ...vm.status, ...found, failure } };
   const retry = vm.status.retry + 1;
   const next = verdict(vm.spec, { code: error.code, retry }, maxRetry);
   const state = mustNotFail(vm, step) ? pendingState(vm) : next.kind === "fail" ? "failed" : "pending";
@@ -96,7 +101,7 @@ export const failed = (
       retry,
       notBefore: state === "failed" ? undefined : unixMs(now + afterMs),
       ...(step === "bootMachine" && { readyAt: undefined }),
-      failure: { step, code: error.code, message: textOf(error), at: now },
+      failure,
     },
   };
 };

@@ -96,6 +96,7 @@ export class World {
       hasUniqueNames: false,
       quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
+      idle: (uid) => reconciler.idle(uid),
       sessions: noSessions,
       logs: noLogs,
     });

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3BAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIQg4KDF9iYWxsb29uX21pYiLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJqCgpSYXRlTGltaXRzEiAKGG5ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZBgBIAEoBBIdChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKAQSGwoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItYCCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRIUCgxtYXhfcmVzdGFydHMYByABKA0SKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBARIRCglwcm90ZWN0ZWQYCiABKAhCDgoMX2JhbGxvb25fbWliIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL4AgoNVXBkYXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhcKCmlmX3ZlcnNpb24YAyABKA1IAIgBARIPCgdkcnlfcnVuGAQgASgIEjcKBmxhYmVscxgFIAMoCzInLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhUKDXJlbW92ZV9sYWJlbHMYBiADKAkSLAoHcmVzdGFydBgHIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EhQKDG1heF9yZXN0YXJ0cxgIIAEoDRIWCglwcm90ZWN0ZWQYCSABKAhIAYgBARIMCgR2Y3B1GAogASgNEhQKDG1lbW9yeV9pbl9tYhgLIAEoDRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19pZl92ZXJzaW9uQgwKCl9wcm90ZWN0ZWQiXwoOVXBkYXRlUmVzcG9uc2USJgoHbWljcm92bRgBIAEoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEiUKB2NoYW5nZXMYAiADKAsyFC5mbGludGxvY2sudjEuQ2hhbmdlIoABCgZDaGFuZ2USDQoFZmllbGQYASABKAkSKwoGZWZmZWN0GAIgASgOMhsuZmxpbnRsb2NrLnYxLkNoYW5nZS5FZmZlY3QiOgoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEggKBExJVkUQARIOCgpORVhUX1NUQVJUEAIiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjEKDFN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIm0KC1N0b3BSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzInAKDlJlc3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzIjEKDFBhdXNlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjIKDVJlc3VtZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJeCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCSIcCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCKsAQoNQXR0YWNoUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5BdHRhY2hTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiXgoLQXR0YWNoU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIsCgh0ZXJtaW5hbBgDIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUiLQoMVGVybWluYWxTaXplEgwKBHJvd3MYASABKA0SDwoHY29sdW1ucxgCIAEoDSJUCg5BdHRhY2hSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdwYXlsb2FkIqgBCgtFeGVjUmVxdWVzdBIoCgVzdGFydBgBIAEoCzIXLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIqgCCglFeGVjU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNjbWQYAyABKAkSDAoEYXJncxgEIAMoCRILCgNjd2QYBSABKAkSLQoDZW52GAYgAygLMiAuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydC5FbnZFbnRyeRINCgVzaGVsbBgHIAEoCBIMCgR1c2VyGAggASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgJIAEoBRIRCgloYXNfc3RkaW4YCiABKAgSLAoIdGVybWluYWwYCyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYwoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAEg8KBWVycm9yGAQgASgJSABCCQoHcGF5bG9hZCJnCg5Gb3J3YXJkUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Gb3J3YXJkU3RhcnRIABIOCgRkYXRhGAIgASgMSAASDQoDZW9mGAMgASgISABCCQoHcGF5bG9hZCI/CgxGb3J3YXJkU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRwb3J0GAMgASgNIlAKD0ZvcndhcmRSZXNwb25zZRITCgljb25uZWN0ZWQYASABKAhIABIOCgRkYXRhGAIgASgMSAASDQoDZW9mGAMgASgISABCCQoHcGF5bG9hZCJYCg5Db25zb2xlUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Db25zb2xlU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcGF5bG9hZCIxCgxDb25zb2xlU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIfCg9Db25zb2xlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCp3CgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgsKB1BFTkRJTkcQARILCgdSVU5OSU5HEAISCgoGRVhJVEVEEAMSCgoGRkFJTEVEEAQSDAoIREVMRVRJTkcQBRILCgdTVE9QUEVEEAYSCgoGUEFVU0VEEAcqZwoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEgYKAk5PEAESCgoGQUxXQVlTEAISDgoKT05fRkFJTFVSRRADEhIKDlVOTEVTU19TVE9QUEVEEAQytQsKCE1pY3JvVk1zElUKBkNyZWF0ZRIbLmZsaW50bG9jay52MS5DcmVhdGVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iF4LT5JMCEToBKiIML3YxL21pY3Jvdm1zElUKA0dldBIYLmZsaW50bG9jay52MS5HZXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iHYLT5JMCFxIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9ElMKBExpc3QSGS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QaGi5mbGludGxvY2sudjEuTGlzdFJlc3BvbnNlIhSC0+STAg4SDC92MS9taWNyb3ZtcxJcCgZEZWxldGUSGy5mbGludGxvY2sudjEuRGVsZXRlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEvbWljcm92bXMve3RhcmdldH0SZQoGVXBkYXRlEhsuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QaHC5mbGludGxvY2sudjEuVXBkYXRlUmVzcG9uc2UiIILT5JMCGjoBKjIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9EmIKBVN0YXJ0EhouZmxpbnRsb2NrLnYxLlN0YXJ0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpzdGFydBJfCgRTdG9wEhkuZmxpbnRsb2NrLnYxLlN0b3BSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJYLT5JMCHzoBKiIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0b3ASaAoHUmVzdGFydBIcLmZsaW50bG9jay52MS5SZXN0YXJ0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiiC0+STAiI6ASoiHS92MS9taWNyb3Ztcy97dGFyZ2V0fTpyZXN0YXJ0EmIKBVBhdXNlEhouZmxpbnRsb2NrLnYxLlBhdXNlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpwYXVzZRJlCgZSZXN1bWUSGy5mbGludGxvY2sudjEuUmVzdW1lUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIieC0+STAiE6ASoiHC92MS9taWNyb3Ztcy97dGFyZ2V0fTpyZXN1bWUSXgoEV2FpdBIZLmZsaW50bG9jay52MS5XYWl0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fTp3YWl0MAESYwoETG9ncxIZLmZsaW50bG9jay52MS5Mb2dzUmVxdWVzdBoaLmZsaW50bG9jay52MS5Mb2dzUmVzcG9uc2UiIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9L2xvZ3MwARJHCgZBdHRhY2gSGy5mbGludGxvY2sudjEuQXR0YWNoUmVxdWVzdBocLmZsaW50bG9jay52MS5BdHRhY2hSZXNwb25zZSgBMAESQQoERXhlYxIZLmZsaW50bG9jay52MS5FeGVjUmVxdWVzdBoaLmZsaW50bG9jay52MS5FeGVjUmVzcG9uc2UoATABEkoKB0ZvcndhcmQSHC5mbGludGxvY2sudjEuRm9yd2FyZFJlcXVlc3QaHS5mbGludGxvY2sudjEuRm9yd2FyZFJlc3BvbnNlKAEwARJKCgdDb25zb2xlEhwuZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3BAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIQg4KDF9iYWxsb29uX21pYiLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJqCgpSYXRlTGltaXRzEiAKGG5ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZBgBIAEoBBIdChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKAQSGwoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItYCCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRIUCgxtYXhfcmVzdGFydHMYByABKA0SKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBARIRCglwcm90ZWN0ZWQYCiABKAhCDgoMX2JhbGxvb25fbWliIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK0BQoNVXBkYXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhcKCmlmX3ZlcnNpb24YAyABKA1IAIgBARIPCgdkcnlfcnVuGAQgASgIEjcKBmxhYmVscxgFIAMoCzInLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhUKDXJlbW92ZV9sYWJlbHMYBiADKAkSLAoHcmVzdGFydBgHIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EhQKDG1heF9yZXN0YXJ0cxgIIAEoDRIWCglwcm90ZWN0ZWQYCSABKAhIAYgBARIMCgR2Y3B1GAogASgNEhQKDG1lbW9yeV9pbl9tYhgLIAEoDRIqCgZsaW1pdHMYDCABKAsyGi5mbGludGxvY2sudjEuTGltaXRDaGFuZ2VzEhgKC2JhbGxvb25fbWliGA0gASgNSAKIAQESIwoHcHVibGlzaBgOIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EiUKCXVucHVibGlzaBgPIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EhIKCmRpc2tfaW5fbWIYECABKA0STAoSdm9sdW1lX3NpemVzX2luX21iGBEgAygLMjAuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuVm9sdW1lU2l6ZXNJbk1iRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo2ChRWb2x1bWVTaXplc0luTWJFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBQg0KC19pZl92ZXJzaW9uQgwKCl9wcm90ZWN0ZWRCDgoMX2JhbGxvb25fbWliIsoBCgxMaW1pdENoYW5nZXMSJQoYbmV0d29ya19ieXRlc19wZXJfc2Vjb25kGAEgASgESACIAQESIgoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgESAGIAQESIAoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDUgCiAEBQhsKGV9uZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmRCGAoWX2Rpc2tfYnl0ZXNfcGVyX3NlY29uZEIWChRfZGlza19vcHNfcGVyX3NlY29uZCJfCg5VcGRhdGVSZXNwb25zZRImCgdtaWNyb3ZtGAEgASgLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SJQoHY2hhbmdlcxgCIAMoCzIULmZsaW50bG9jay52MS5DaGFuZ2UigAEKBkNoYW5nZRINCgVmaWVsZBgBIAEoCRIrCgZlZmZlY3QYAiABKA4yGy5mbGludGxvY2sudjEuQ2hhbmdlLkVmZmVjdCI6CgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASCAoETElWRRABEg4KCk5FWFRfU1RBUlQQAiIyCg1EZWxldGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMQoMU3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkibQoLU3RvcFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMicAoOUmVzdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMiMQoMUGF1c2VSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMgoNUmVzdW1lUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkImcKDkZvcndhcmRSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkZvcndhcmRTdGFydEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIj8KDEZvcndhcmRTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBvcnQYAyABKA0iUAoPRm9yd2FyZFJlc3BvbnNlEhMKCWNvbm5lY3RlZBgBIAEoCEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDK1CwoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHRm9yd2FyZBIcLmZsaW50bG9jay52MS5Gb3J3YXJkUmVxdWVzdBodLmZsaW50bG9jay52MS5Gb3J3YXJkUmVzcG9uc2UoATABEkoKB0NvbnNvbGUSHC5mbGludGxvY2sudjEuQ29uc29sZVJlcXVlc3QaHS5mbGludGxvY2sudjEuQ29uc29sZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -593,6 +593,46 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
    * @generated from field: uint32 memory_in_mb = 11;
    */
   memoryInMb: number;
+
+  /**
+   * @generated from field: flintlock.v1.LimitChanges limits = 12;
+   */
+  limits?: LimitChanges | undefined;
+
+  /**
+   * Memory that the host takes back; absent: as it is.
+   *
+   * @generated from field: optional uint32 balloon_mib = 13;
+   */
+  balloonMib?: number | undefined;
+
+  /**
+   * Published besides those that are.
+   *
+   * @generated from field: repeated flintlock.v1.Port publish = 14;
+   */
+  publish: Port[];
+
+  /**
+   * No longer published: by `host_port`, and by `host_ip` and `protocol` where they are given.
+   *
+   * @generated from field: repeated flintlock.v1.Port unpublish = 15;
+   */
+  unpublish: Port[];
+
+  /**
+   * Size of the root volume, which only grows; 0: as it is.
+   *
+   * @generated from field: uint32 disk_in_mb = 16;
+   */
+  diskInMb: number;
+
+  /**
+   * Of further volumes, by id.
+   *
+   * @generated from field: map<string, uint32> volume_sizes_in_mb = 17;
+   */
+  volumeSizesInMb: { [key: string]: number };
 };
 
 /**
@@ -601,6 +641,35 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
  */
 export const UpdateRequestSchema: GenMessage<UpdateRequest> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 11);
+
+/**
+ * What it leaves out stays as it is; 0: no limit any more.
+ *
+ * @generated from message flintlock.v1.LimitChanges
+ */
+export type LimitChanges = Message<"flintlock.v1.LimitChanges"> & {
+  /**
+   * @generated from field: optional uint64 network_bytes_per_second = 1;
+   */
+  networkBytesPerSecond?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 disk_bytes_per_second = 2;
+   */
+  diskBytesPerSecond?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint32 disk_ops_per_second = 3;
+   */
+  diskOpsPerSecond?: number | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.LimitChanges.
+ * Use `create(LimitChangesSchema)` to create a new message.
+ */
+export const LimitChangesSchema: GenMessage<LimitChanges> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 12);
 
 /**
  * @generated from message flintlock.v1.UpdateResponse
@@ -624,14 +693,14 @@ export type UpdateResponse = Message<"flintlock.v1.UpdateResponse"> & {
  * Use `create(UpdateResponseSchema)` to create a new message.
  */
 export const UpdateResponseSchema: GenMessage<UpdateResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 13);
 
 /**
  * @generated from message flintlock.v1.Change
  */
 export type Change = Message<"flintlock.v1.Change"> & {
   /**
-   * As in the request, such as "memory_in_mb"; "labels" of both fields for them.
+   * As in the request, such as "memory_in_mb"; "labels" and "ports" of both fields for them.
    *
    * @generated from field: string field = 1;
    */
@@ -648,7 +717,7 @@ export type Change = Message<"flintlock.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 14);
 
 /**
  * @generated from enum flintlock.v1.Change.Effect
@@ -660,7 +729,7 @@ export const Change_Effect = {
   EFFECT_UNSPECIFIED: 0,
 
   /**
-   * At once.
+   * At once; of a guest that is paused, when it goes on.
    *
    * @generated from enum value: LIVE = 1;
    */
@@ -683,7 +752,7 @@ export type Change_Effect = (typeof Change_Effect)[keyof typeof Change_Effect] |
  * Describes the enum flintlock.v1.Change.Effect.
  */
 export const Change_EffectSchema: GenEnum<Change_Effect> = /*@__PURE__*/
-  enumDesc(file_flintlock_v1_microvms, 13, 0);
+  enumDesc(file_flintlock_v1_microvms, 14, 0);
 
 /**
  * @generated from message flintlock.v1.DeleteRequest
@@ -705,7 +774,7 @@ export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 15);
 
 /**
  * @generated from message flintlock.v1.StartRequest
@@ -727,7 +796,7 @@ export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 16);
 
 /**
  * @generated from message flintlock.v1.StopRequest
@@ -763,7 +832,7 @@ export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.RestartRequest
@@ -797,7 +866,7 @@ export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
  * Use `create(RestartRequestSchema)` to create a new message.
  */
 export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.PauseRequest
@@ -819,7 +888,7 @@ export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from message flintlock.v1.ResumeRequest
@@ -841,7 +910,7 @@ export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
  * Use `create(ResumeRequestSchema)` to create a new message.
  */
 export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.WaitRequest
@@ -870,7 +939,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -911,7 +980,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -928,7 +997,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -977,7 +1046,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -1004,7 +1073,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -1026,7 +1095,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 25);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -1063,7 +1132,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 26);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -1114,7 +1183,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 27);
+  messageDesc(file_flintlock_v1_microvms, 28);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -1193,7 +1262,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 28);
+  messageDesc(file_flintlock_v1_microvms, 29);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -1238,7 +1307,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 29);
+  messageDesc(file_flintlock_v1_microvms, 30);
 
 /**
  * @generated from message flintlock.v1.ForwardRequest
@@ -1275,7 +1344,7 @@ export type ForwardRequest = Message<"flintlock.v1.ForwardRequest"> & {
  * Use `create(ForwardRequestSchema)` to create a new message.
  */
 export const ForwardRequestSchema: GenMessage<ForwardRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 30);
+  messageDesc(file_flintlock_v1_microvms, 31);
 
 /**
  * @generated from message flintlock.v1.ForwardStart
@@ -1304,7 +1373,7 @@ export type ForwardStart = Message<"flintlock.v1.ForwardStart"> & {
  * Use `create(ForwardStartSchema)` to create a new message.
  */
 export const ForwardStartSchema: GenMessage<ForwardStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 31);
+  messageDesc(file_flintlock_v1_microvms, 32);
 
 /**
  * @generated from message flintlock.v1.ForwardResponse
@@ -1343,7 +1412,7 @@ export type ForwardResponse = Message<"flintlock.v1.ForwardResponse"> & {
  * Use `create(ForwardResponseSchema)` to create a new message.
  */
 export const ForwardResponseSchema: GenMessage<ForwardResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 32);
+  messageDesc(file_flintlock_v1_microvms, 33);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -1372,7 +1441,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 33);
+  messageDesc(file_flintlock_v1_microvms, 34);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -1394,7 +1463,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 34);
+  messageDesc(file_flintlock_v1_microvms, 35);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -1411,7 +1480,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 35);
+  messageDesc(file_flintlock_v1_microvms, 36);
 
 /**
  * @generated from enum flintlock.v1.State
