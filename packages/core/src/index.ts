@@ -13,6 +13,7 @@ export type * from "./domain/guest-config.ts";
 export { macOf } from "./domain/guest-devices.ts";
 export * from "./domain/image.ts";
 export * from "./domain/kernel-cmdline.ts";
+export * from "./domain/machine-settings.ts";
 export * from "./domain/microvm.ts";
 export * from "./domain/microvm-event.ts";
 export * from "./domain/microvm-fields.ts";

@@ -129,6 +129,7 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler?.poke(uid),
+    idle: async (uid) => await reconciler?.idle(uid),
     sessions: { attach, exec, extensions, forward },
     logs: logReader,
   });

@@ -90,6 +90,10 @@ const noChange = {
   maxRestarts: 0,
   vcpu: 0,
   memoryInMb: 0,
+  publish: [],
+  unpublish: [],
+  diskInMb: 0,
+  volumeSizesInMb: {},
 };
 const everything = {
   since: "beginning",

@@ -101,6 +101,7 @@ export class World {
       hasUniqueNames: false,
       quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
+      idle: (uid) => reconciler.idle(uid),
       sessions: this.sessions,
       logs: noLogs,
     });
