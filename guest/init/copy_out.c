@@ -77,8 +77,10 @@ static void find_segments(int fd, long long size)
     segment_count = 0;
     for (long long at = 0; at < size;) {
         long long start = lseek(fd, at, SEEK_DATA), end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
-        if (start >= size || (start < 0 && errno == ENXIO))
-            return; /* a hole to the end */
+        if (start >= size || (start < 0 && errno == ENXIO)) {
+            add_segment(size, size); /* a hole to the end: an empty segment tells where that is, as GNU tar expects it */
+            return;
+        }
         if (start < 0 || end <= start) {
             add_segment(at, size);
             return;
