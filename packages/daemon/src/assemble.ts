@@ -33,6 +33,7 @@ import {
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach, exec, forward } from "./adapters/guest/agent.ts";
+import { copyIn, copyOut } from "./adapters/guest/copy.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -128,7 +129,7 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler?.poke(uid),
-    sessions: { attach, exec, forward },
+    sessions: { attach, exec, forward, copyOut, copyIn },
     logs: logReader,
   });
   if (reconciler !== undefined) {

@@ -5,6 +5,7 @@
  * Every method throws `FlintlockError` and nothing else.
  */
 import type { Caller } from "../domain/caller.ts";
+import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
@@ -91,6 +92,15 @@ export interface MicroVMUseCases {
   connectByUid(uid: string, port: number, signal: AbortSignal): Promise<ByteStream>;
   /** A connection to a TCP port, 1 to 65535, of the guest's loopback, once the port took it. */
   forward(target: Target, port: number, signal: AbortSignal): Promise<ByteStream>;
+  /** Files of the guest as a tar stream, in the guest's own bytes. @throws FlintlockError as `GuestSessions` says */
+  copyOut(target: Target, request: CopyOut, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** A tar stream into a directory of the guest; all is written when it resolves. */
+  copyIn(
+    target: Target,
+    request: CopyIn,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /**

@@ -109,6 +109,10 @@ const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
   exec: () => Promise.reject(new Error("a simulated guest has no agent")),
   forward: () => Promise.reject(new Error("a simulated guest has no agent")),
+  copyOut: () => {
+    throw new Error("a simulated guest has no agent");
+  },
+  copyIn: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

@@ -190,6 +190,14 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       const { output, stdin, endStdin, ...session } = echo(signal);
       return { ...session, bytes: bytesOf(output), write: stdin, end: endStdin };
     },
+    copyOut: async function* (target, { path }) {
+      find(target);
+      yield Buffer.from(path);
+    },
+    copyIn: async (target, _request, archive) => {
+      find(target);
+      for await (const bytes of archive) loaded.bytes += bytes.length;
+    },
     console: async () => {
       throw new FlintlockError("failed_precondition", "the console is taken");
     },
