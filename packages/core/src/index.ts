@@ -2,6 +2,7 @@
 
 export * from "./domain/address.ts";
 export * from "./domain/caller.ts";
+export * from "./domain/copy-rules.ts";
 export type * from "./domain/create-input.ts";
 export * from "./domain/device-fields.ts";
 export * from "./domain/errors.ts";

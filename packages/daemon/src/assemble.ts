@@ -33,6 +33,7 @@ import {
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach, exec, extensions, forward } from "./adapters/guest/agent.ts";
+import { copyIn, copyOut } from "./adapters/guest/copy.ts";
 import { guestProbe } from "./adapters/guest/probe.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
@@ -130,7 +131,7 @@ export const assemble = async (
     quotas,
     poke: (uid) => reconciler?.poke(uid),
     idle: async (uid) => await reconciler?.idle(uid),
-    sessions: { attach, exec, extensions, forward },
+    sessions: { attach, exec, extensions, forward, copyIn, copyOut },
     logs: logReader,
   });
   if (reconciler !== undefined) {

@@ -5,6 +5,7 @@
  * Every method throws `FlintlockError` and nothing else.
  */
 import type { Caller } from "../domain/caller.ts";
+import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
@@ -96,6 +97,15 @@ export interface MicroVMUseCases {
    * @throws FlintlockError `deadline_exceeded` – with what was seen last; `failed_precondition` – it does not run, nor will
    */
   probe(target: Target, request: ProbeRequest, signal: AbortSignal): AsyncIterable<ProbeReport>;
+  /** Files of the guest as a tar stream, in the guest's own bytes. @throws FlintlockError as `GuestSessions` says */
+  copyOut(target: Target, request: CopyOut, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** A tar stream into a directory of the guest; all is written when it resolves. */
+  copyIn(
+    target: Target,
+    request: CopyIn,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /**

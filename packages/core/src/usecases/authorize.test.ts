@@ -126,6 +126,10 @@ const CALLS = {
     connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 22, signal),
     forward: ({ microvms }) => microvms.forward(target(), 80, signal),
     probe: ({ microvms }) => microvms.probe(target(), { conditions: ["agent"], timeoutSeconds: 1 }, signal),
+    copyOut: ({ microvms }) =>
+      microvms.copyOut(target(), { path: "/", followsLink: false, isHeaderOnly: false }, signal),
+    copyIn: ({ microvms }) =>
+      microvms.copyIn(target(), { path: "/", keepsOwners: false }, (async function* () {})(), signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
@@ -164,7 +168,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|console|logs)$/.test(
+    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|copyOut|copyIn|console|logs)$/.test(
       operation,
     ),
   ),

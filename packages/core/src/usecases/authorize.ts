@@ -46,6 +46,8 @@ export const ROLE_FOR = {
     connectByUid: "operator",
     forward: "operator",
     probe: "operator",
+    copyOut: "operator",
+    copyIn: "operator",
     console: "operator",
     logs: "viewer",
     measure: "viewer",
@@ -172,6 +174,14 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     async *probe(target, request, signal) {
       need("probe");
       yield* microvms.probe(await visible(target), request, signal);
+    },
+    async *copyOut(target, request, signal) {
+      need("copyOut");
+      yield* microvms.copyOut(await visible(target), request, signal);
+    },
+    copyIn: async (target, request, archive, signal) => {
+      need("copyIn");
+      await microvms.copyIn(await visible(target), request, archive, signal);
     },
     console: async (target, signal) => {
       need("console");

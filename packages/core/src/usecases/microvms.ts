@@ -1,5 +1,6 @@
 /** The microVM half of the use cases: reads from the records, writes wishes into them, streams from the guest. */
 
+import { parseGuestPath } from "../domain/copy-rules.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
@@ -86,6 +87,13 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     };
   };
 
+  /** To its agent, once it runs. */
+  const connectRunning = async (target: Target, signal: AbortSignal): Promise<ByteStream> => {
+    const vm = await whenRunning(resolve(target).uid, signal);
+    if (vm.status.state === "exited") throw notReady(vm);
+    return connect(vm, AGENT_PORT, signal);
+  };
+
   return {
     create: createMicroVM(parts),
     get: async (target) => resolve(target),
@@ -127,9 +135,22 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
     async forward(target, port, signal) {
       if (!isPort(port)) throw invalidField("port", "must be 1 to 65535");
-      const vm = await whenRunning(resolve(target).uid, signal);
-      if (vm.status.state === "exited") throw notReady(vm);
-      return parts.sessions.forward(await connect(vm, AGENT_PORT, signal), port, signal);
+      return parts.sessions.forward(await connectRunning(target, signal), port, signal);
+    },
+
+    async *copyOut(target, request, signal) {
+      const path = parseGuestPath(request.path, "path");
+      yield* parts.sessions.copyOut(await connectRunning(target, signal), { ...request, path }, signal);
+    },
+
+    async copyIn(target, request, archive, signal) {
+      const path = parseGuestPath(request.path, "start.path");
+      await parts.sessions.copyIn(
+        await connectRunning(target, signal),
+        { ...request, path },
+        archive,
+        signal,
+      );
     },
 
     async execByUid(uid, input, signal) {

@@ -116,6 +116,10 @@ const noSessions: GuestSessions = {
   exec: () => Promise.reject(new Error("a simulated guest has no agent")),
   forward: () => Promise.reject(new Error("a simulated guest has no agent")),
   extensions: () => Promise.reject(new Error("a simulated guest has no agent")),
+  copyOut: () => {
+    throw new Error("a simulated guest has no agent");
+  },
+  copyIn: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

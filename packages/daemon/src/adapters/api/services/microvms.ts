@@ -11,6 +11,7 @@ import { updateInputOf, wireUpdated } from "../convert/update.ts";
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
+import { copyInHandler, copyOutHandler } from "./copy.ts";
 import { execHandler } from "./exec.ts";
 import { forwardHandler } from "./forward.ts";
 import { targetOf } from "./target.ts";
@@ -72,6 +73,8 @@ export const microvmsService = (): BoundService =>
     attach: attachHandler,
     exec: execHandler,
     forward: forwardHandler,
+    copyOut: copyOutHandler,
+    copyIn: copyInHandler,
     console: consoleHandler,
   });
 
