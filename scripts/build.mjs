@@ -48,8 +48,9 @@ const writeTypes = async () => {
     const file = `${types}/client/${name}`;
     const api = relative(`${file}/..`, `${types}/api/src/index.ts`);
     const text = await readFile(file, "utf8");
-    if (text.includes("@flintlock/api"))
-      await writeFile(file, text.replaceAll('"@flintlock/api"', `"${api}"`));
+    // Streams are Node's, whether or not the program that uses them has asked for Node's types.
+    const head = name === "src/index.d.ts" ? '/// <reference types="node" />\n' : "";
+    await writeFile(file, head + text.replaceAll('"@flintlock/api"', `"${api}"`));
   }
 };
 

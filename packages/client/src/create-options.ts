@@ -14,9 +14,9 @@ export interface CreateOptions {
   /** `default` when absent */
   readonly namespace?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** Virtual CPUs; 2 when absent */
+  /** Virtual CPUs; 1 when absent */
   readonly vcpu?: number | undefined;
-  /** MiB, or a text such as "512M" or "2G"; 1024 MiB when absent */
+  /** MiB, or a text such as "512M" or "2G"; 512 MiB when absent */
   readonly memory?: Size | undefined;
   /** Of the root file system, as `memory` */
   readonly disk?: Size | undefined;

@@ -1,4 +1,3 @@
-/// <reference types="node" preserve="true" />
 /** The client of flintlockd: `connect` for programs, and what the CLI stands on. */
 export { create, fromJson, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 export { timestampDate } from "@bufbuild/protobuf/wkt";
