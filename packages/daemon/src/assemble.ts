@@ -32,7 +32,9 @@ import {
 } from "@flintlock/core";
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
-import { attach, exec, forward } from "./adapters/guest/agent.ts";
+import { attach, exec, extensions, forward } from "./adapters/guest/agent.ts";
+import { copyIn, copyOut } from "./adapters/guest/copy.ts";
+import { guestProbe } from "./adapters/guest/probe.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -103,7 +105,7 @@ export const assemble = async (
   const found = isSimulated ? simulatedHost() : await realHost(config, log, life);
   const host = { ...found, images: observers.images(found.images) };
   const { telemetry } = observers;
-  const ports = { ...host, repository, cloudInit, clock: systemClock, log, telemetry };
+  const ports = { ...host, repository, cloudInit, probe: guestProbe, clock: systemClock, log, telemetry };
   const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
   if (reconciler !== undefined) observers.watch(() => reconciler.load());
   if (reconciler === undefined) {
@@ -128,7 +130,8 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler?.poke(uid),
-    sessions: { attach, exec, forward },
+    idle: async (uid) => await reconciler?.idle(uid),
+    sessions: { attach, exec, extensions, forward, copyIn, copyOut },
     logs: logReader,
   });
   if (reconciler !== undefined) {

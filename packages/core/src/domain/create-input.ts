@@ -94,6 +94,14 @@ export interface ExtensionInput {
   /** Absent = no balloon */
   readonly balloonMib?: number | undefined;
   readonly isProtected?: boolean;
+  /** Absent = ready once the guest is up */
+  readonly readyWhen?: ReadyWhenInput | undefined;
+}
+
+export interface ReadyWhenInput {
+  readonly conditions: readonly string[];
+  /** 0 = default */
+  readonly timeoutSeconds: number;
 }
 
 /** 0 = none */

@@ -76,8 +76,17 @@ export interface MicroVMSpec {
   readonly pull: "missing" | "always" | "never";
   /** What happens when the guest ends by itself; one that was stopped stays so under each of them */
   readonly restart: RestartPolicy;
+  /** What its guest has to come to before it is "created"; undefined = it is up */
+  readonly readyWhen?: ReadyWhen | undefined;
   /** Of "on-failure": restarts in a row, after runs that were short; undefined = without end */
   readonly maxRestarts?: number | undefined;
+}
+
+export interface ReadyWhen {
+  /** As `guest-condition.ts` has them; awaited in this order */
+  readonly conditions: readonly string[];
+  /** For all of them, since the guest of a run was first seen up; then the microVM has FAILED */
+  readonly timeoutMs: number;
 }
 
 /** As asked; names and numbers are the provider's. */
@@ -122,8 +131,10 @@ export interface Volume {
   readonly mountPoint: string | undefined;
   readonly source: VolumeSource;
   readonly partitionId: string | undefined;
-  /** Filesystem size in MiB; undefined = the default, grown to fit the image */
+  /** Filesystem size in MiB when its disk is made; undefined = the default, grown to fit the image */
   readonly sizeMib: number | undefined;
+  /** What its disk was asked to grow to since, in MiB; it never shrinks */
+  readonly grownToMib?: number | undefined;
 }
 
 export interface NetworkInterface {
@@ -207,6 +218,8 @@ export interface MicroVMStatus {
   readonly hasRun?: boolean;
   /** When the guest of the present run was first seen ready */
   readonly readyAt?: UnixMs | undefined;
+  /** Of the run that is told by its `readyAt` */
+  readonly conditionsMet?: ConditionsMet | undefined;
   /** Digest each image reference stood for when this VM first used it: a tag that moves does not move a VM */
   readonly images: Readonly<Record<OciReference, Digest>>;
   /** By volume id */
@@ -219,6 +232,12 @@ export interface MicroVMStatus {
   readonly vsockPath?: string | undefined;
   /** Milliseconds spent, by step, in the last round that came to its end; what waited for its turn is not counted */
   readonly timings: Readonly<Record<string, number>>;
+}
+
+export interface ConditionsMet {
+  readonly readyAt: UnixMs;
+  /** When each was met */
+  readonly at: Readonly<Record<string, UnixMs>>;
 }
 
 export interface Mount {

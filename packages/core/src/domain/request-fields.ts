@@ -1,5 +1,6 @@
 /** What `flintlock.v1.CreateRequest` adds to a spec, in wire names. */
 import type { FieldRule } from "./field-rule.ts";
+import { CONDITIONS_RULE } from "./guest-condition.ts";
 
 /** What a balloon leaves to the guest, in MiB */
 export const MIN_GUEST_MIB = 32;
@@ -128,6 +129,22 @@ export const REQUEST_FIELDS = {
     type: "bool",
     default: false,
     note: "Refuses its deletion, until this is lifted by Update.",
+  },
+  ready_when: {
+    type: "message",
+    note: "What the guest has to come to before the microVM is RUNNING (v1alpha1: CREATED), after each start.",
+  },
+  "ready_when.conditions": {
+    ...CONDITIONS_RULE,
+    isRequired: "always",
+    note: "Awaited one after the other; docs/waiting.md says when each is met.",
+  },
+  "ready_when.timeout_seconds": {
+    type: "uint32",
+    min: 1,
+    max: 3600,
+    default: 300,
+    note: "For all of them, since the guest was up; then the microVM has FAILED, and its guest is ended.",
   },
   request_id: {
     type: "string",

@@ -22,6 +22,7 @@ import {
 } from "@flintlock/core";
 import { FakeSeeds, fakeCloudInit } from "./fake-cloud-init.ts";
 import { FakeHost, FakeImages } from "./fake-host.ts";
+import { FakeProbe } from "./fake-probe.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { RecordedTelemetry } from "./recorded-telemetry.ts";
@@ -44,6 +45,7 @@ export class World {
   readonly host = new FakeHost();
   readonly images = new FakeImages();
   readonly seeds = new FakeSeeds();
+  readonly probe = new FakeProbe();
   readonly provider: SimulatedProvider;
   /** All of them, those first that "auto" prefers; to be filled before a daemon starts */
   readonly providers: SimulatedProvider[];
@@ -51,6 +53,8 @@ export class World {
   readonly ids = new SeqIds();
   /** To be set before a daemon starts */
   quotas: Quotas = noQuotas;
+  /** To be set before a daemon starts */
+  sessions: GuestSessions = noSessions;
   readonly telemetry = new RecordedTelemetry();
   readonly #listeners: Telemetry[] = [this.telemetry];
 
@@ -77,6 +81,7 @@ export class World {
       directories: this.host,
       network: this.host,
       cloudInit: fakeCloudInit,
+      probe: this.probe,
       seeds: this.seeds,
       sharedDirectories: this.host,
       clock: this.clock,
@@ -96,7 +101,8 @@ export class World {
       hasUniqueNames: false,
       quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
-      sessions: noSessions,
+      idle: (uid) => reconciler.idle(uid),
+      sessions: this.sessions,
       logs: noLogs,
     });
     reconciler.resync();
@@ -109,6 +115,11 @@ const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
   exec: () => Promise.reject(new Error("a simulated guest has no agent")),
   forward: () => Promise.reject(new Error("a simulated guest has no agent")),
+  extensions: () => Promise.reject(new Error("a simulated guest has no agent")),
+  copyOut: () => {
+    throw new Error("a simulated guest has no agent");
+  },
+  copyIn: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

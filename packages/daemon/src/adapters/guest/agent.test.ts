@@ -1,6 +1,6 @@
 import type { ByteStream, ExecOutput, ExecRequest } from "@flintlock/core";
 import { expect, test } from "vitest";
-import { attach, exec, forward, info, ping, poweroff, setClock } from "./agent.ts";
+import { attach, exec, extensions, forward, info, ping, poweroff, setClock } from "./agent.ts";
 import {
   CONTROL,
   type ControlFrame,
@@ -152,7 +152,18 @@ test("the clock is sent as seconds and nanoseconds; an agent without it refuses"
   });
   expect(heard.isClosed()).toBe(true);
   const unknown = streamOf(encodeJson(CONTROL.error, { msg: 'unknown op "clock"' }));
-  await expect(setClock(unknown.stream, Date.now())).rejects.toMatchObject({ code: "failed_precondition" });
+  await expect(setClock(unknown.stream, Date.now())).rejects.toMatchObject({ code: "unsupported" });
+});
+
+test.each([
+  ["ours", '{"version":"1","extensions":["tty","signal",7]}', ["tty", "signal"]],
+  ["upstream's", '{"version":"dev"}', []],
+  ["one that lies about their kind", '{"extensions":{"tty":true}}', []],
+])("the extensions of %s are those that it names", async (_, words, names) => {
+  const ok = encodeJson(CONTROL.exit, { code: 0 });
+  const { stream, isClosed } = streamOf(encodeControl(CONTROL.stdout, Buffer.from(words)), ok);
+  expect(await extensions(stream, never)).toEqual(new Set(names));
+  expect(isClosed()).toBe(true);
 });
 
 test("the agent's refusal is a failed precondition in its own words", async () => {

@@ -112,6 +112,19 @@ export const setClock = async (stream: ByteStream, milliseconds: number): Promis
 /** What the agent says of itself, as the guest's own words: not to be believed. Closes `stream`. */
 export const info = async (stream: ByteStream): Promise<string> => await ask(stream, "info");
 
+/** @see GuestSessions.extensions */
+export const extensions: GuestSessions["extensions"] = async (stream, signal) => {
+  let found: unknown;
+  await unlessAborted(
+    info(stream).then((text) => {
+      found = jsonOf(Buffer.from(text))["extensions"];
+    }),
+    stream,
+    signal,
+  );
+  return new Set(Array.isArray(found) ? found.filter((one) => typeof one === "string") : []);
+};
+
 /** Closes the stream when the signal aborts first: that ends `work` as well. */
 const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: AbortSignal): Promise<void> => {
   const onAbort = (): void => void stream[Symbol.asyncDispose]();
@@ -124,7 +137,7 @@ const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: Ab
   }
 };
 
-const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
+export const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
   await stream.write(encodeJson(CONTROL.request, { version: 1, ...body }));
 
 /** One request, its stdout as text, exit 0. */
@@ -147,7 +160,7 @@ const ask = async (
   throw broken(`no answer to ${op}`);
 };
 
-const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
+export const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
   async stdin(bytes) {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
       await stream.write(encodeControl(CONTROL.stdin, bytes.subarray(at, at + CHUNK_BYTES)));
@@ -163,12 +176,19 @@ const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
 const outputs = async function* (stream: ByteStream): AsyncGenerator<ProcessOutput> {
   for await (const output of execOutputs(stream)) {
     if (output.kind !== "error") yield output;
-    else throw new FlintlockError("failed_precondition", `the guest agent refused: ${output.message}`);
+    else throw refused(output.message);
   }
 };
 
+/** Of an operation that it does not know, an agent says so in these words: ours and upstream's. */
+const refused = (words: string): FlintlockError =>
+  new FlintlockError(
+    words.startsWith("unknown op") ? "unsupported" : "failed_precondition",
+    `the guest agent refused: ${words}`,
+  );
+
 /** Output in order; the last is `exit`. Throws when the stream ends without one. */
-const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
+export const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
   for await (const frame of framesOf(stream)) {
     const output = outputOf(frame);
     if (output !== undefined) yield output;
@@ -217,7 +237,7 @@ const jsonOf = (payload: Uint8Array): Readonly<Record<string, unknown>> => {
 };
 
 /** The guest's words, fit for a terminal. */
-const message = (value: unknown): string =>
+export const message = (value: unknown): string =>
   typeof value === "string" ? value.replace(/\p{C}+/gu, " ").slice(0, MAX_MESSAGE_LENGTH) : "no reason given";
 
 const sizeOf = ({ rows, columns }: TerminalSize): { rows: number; cols: number } => ({
@@ -225,5 +245,5 @@ const sizeOf = ({ rows, columns }: TerminalSize): { rows: number; cols: number }
   cols: Math.max(1, Math.min(MAX_TERMINAL, Math.trunc(columns))),
 });
 
-const broken = (what: string, cause?: unknown): FlintlockError =>
+export const broken = (what: string, cause?: unknown): FlintlockError =>
   new FlintlockError("unavailable", what, { cause });

@@ -61,6 +61,7 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     limits: vm.spec.limits && wireLimits(vm.spec.limits),
     balloonMib: vm.spec.balloonMib,
     protected: vm.isProtected ?? false,
+    ...wireReadiness(vm),
   });
 };
 
@@ -74,6 +75,20 @@ const wireLimits = ({
     diskBytesPerSecond: BigInt(diskBytesPerSecond),
     diskOpsPerSecond,
   });
+
+const wireReadiness = ({ spec: { readyWhen }, status }: MicroVM) => {
+  if (readyWhen === undefined) return {};
+  const { conditionsMet: met } = status;
+  const isOfThisRun = met !== undefined && met.readyAt === status.readyAt;
+  return {
+    readyWhen: { conditions: [...readyWhen.conditions], timeoutSeconds: readyWhen.timeoutMs / 1000 },
+    conditionsMet: Object.entries(isOfThisRun ? met.at : {}).map(([condition, at]) => ({
+      condition,
+      at: timestamp(at),
+    })),
+  };
+};
+
 export const wireState = (state: MicroVMState): ext.State => STATES[state];
 
 export const wireExit = ({ code, reason, at }: GuestExit): MessageInitShape<typeof ext.ExitSchema> => ({
