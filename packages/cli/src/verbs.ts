@@ -105,7 +105,7 @@ export const verbs: readonly VerbEntry[] = [
   {
     name: "modify",
     aliases: ["resize"],
-    summary: "change microVMs: labels, restart policy, protection, size",
+    summary: "change microVMs: labels, restart policy, protection, time to live, size",
     load: async () => (await import("./commands/modify.ts")).modify,
   },
   {

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   askCandidates,
+  countedUse,
+  Expirer,
   eventUseCases,
   type HostInfo,
   hostUseCases,
@@ -107,6 +109,8 @@ export const assemble = async (
   const { telemetry } = observers;
   const ports = { ...host, repository, cloudInit, probe: guestProbe, clock: systemClock, log, telemetry };
   const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
+  const expirer = reconciler && new Expirer(ports, (uid) => reconciler.poke(uid));
+  if (expirer !== undefined) life.add("expirer", expirer, async (it) => it.close());
   if (reconciler !== undefined) observers.watch(() => reconciler.load());
   if (reconciler === undefined) {
     log.warn("nothing is reconciled: microVMs are recorded, and the host is left alone");
@@ -115,7 +119,7 @@ export const assemble = async (
 
   // The first question takes a moment: asked now, the first request need not wait for it.
   void sayProviders(host.providers, config, log);
-  const microvms = microvmUseCases({
+  const uncounted = microvmUseCases({
     ports,
     ids: ulidSource(),
     hostPorts,
@@ -134,6 +138,7 @@ export const assemble = async (
     sessions: { attach, exec, extensions, forward, copyIn, copyOut },
     logs: logReader,
   });
+  const microvms = expirer === undefined ? uncounted : countedUse(uncounted, expirer);
   if (reconciler !== undefined) {
     reconciler.resync();
     for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {

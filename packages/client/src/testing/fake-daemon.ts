@@ -89,7 +89,7 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   };
 
   const microvms = implement({
-    create: ({ microvm, process, ports, limits, balloonMib, readyWhen }: ext.CreateRequest) => {
+    create: ({ microvm, process, ports, limits, balloonMib, readyWhen, expiry }: ext.CreateRequest) => {
       counts.created += 1;
       const uid = `01JD0000000000000000000${String(counts.created).padStart(3, "0")}`;
       const id = microvm?.id || `vm-${counts.created}`;
@@ -107,6 +107,9 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
         ...(limits === undefined ? {} : { limits }),
         ...(balloonMib === undefined ? {} : { balloonMib }),
         ...(readyWhen === undefined ? {} : { readyWhen }),
+        ...(expiry === undefined
+          ? {}
+          : { expiry: { idleSeconds: expiry.idleSeconds, action: expiry.action } }),
         state: ext.State.PENDING,
       });
       vms.set(uid, vm);

@@ -7,7 +7,16 @@ import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
 import { isAwaited } from "../domain/readiness.ts";
-import { pause, type RunChange, refuseDeleted, restart, resume, start, stop } from "../domain/run-wish.ts";
+import {
+  deleted,
+  pause,
+  type RunChange,
+  refuseDeleted,
+  restart,
+  resume,
+  start,
+  stop,
+} from "../domain/run-wish.ts";
 import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
@@ -38,11 +47,7 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     await repository.update(uid, (vm) => {
       if (vm.deletedAt !== undefined) return vm;
       if (vm.isProtected) throw protectedFromDeletion(vm);
-      return {
-        ...vm,
-        deletedAt: now,
-        status: { ...vm.status, state: "deleting", retry: 0, notBefore: undefined },
-      };
+      return deleted(vm, now);
     });
     parts.poke(uid);
   };
