@@ -11,6 +11,7 @@ export * from "./domain/exec-rules.ts";
 export * from "./domain/field-rules.ts";
 export type * from "./domain/guest-config.ts";
 export { macOf } from "./domain/guest-devices.ts";
+export type * from "./domain/guest-stats.ts";
 export * from "./domain/image.ts";
 export * from "./domain/kernel-cmdline.ts";
 export * from "./domain/microvm.ts";

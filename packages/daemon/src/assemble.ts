@@ -34,6 +34,7 @@ import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/c
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach, exec, forward } from "./adapters/guest/agent.ts";
 import { copyIn, copyOut } from "./adapters/guest/copy.ts";
+import { stats } from "./adapters/guest/stats.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -129,7 +130,7 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler?.poke(uid),
-    sessions: { attach, exec, forward, copyOut, copyIn },
+    sessions: { attach, exec, forward, copyOut, copyIn, stats },
     logs: logReader,
   });
   if (reconciler !== undefined) {

@@ -18,6 +18,7 @@ import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSessi
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
+import { statsOf } from "./stats.ts";
 import { resolveTarget } from "./target.ts";
 import { updateMicroVM } from "./update-microvm.ts";
 
@@ -71,6 +72,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
   const run = async (vm: MicroVM, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> =>
     parts.sessions.exec(await connect(vm, AGENT_PORT, signal), request, signal);
+
+  const measure = measureMicroVMs(parts.ports);
 
   /** To its agent, once it runs. */
   const connectRunning = async (target: Target, signal: AbortSignal): Promise<ByteStream> => {
@@ -161,7 +164,14 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return parts.logs.read(directories.path(repository.get(uid)), options, isOver, signal);
     },
 
-    measure: measureMicroVMs(parts.ports),
+    measure,
+    stats: statsOf({
+      clock: parts.ports.clock,
+      sessions: parts.sessions,
+      measure,
+      resolve,
+      connect: (vm, signal) => connect(vm, AGENT_PORT, signal),
+    }),
   };
 };
 

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3BAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIQg4KDF9iYWxsb29uX21pYiLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJqCgpSYXRlTGltaXRzEiAKGG5ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZBgBIAEoBBIdChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKAQSGwoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItYCCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRIUCgxtYXhfcmVzdGFydHMYByABKA0SKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBARIRCglwcm90ZWN0ZWQYCiABKAhCDgoMX2JhbGxvb25fbWliIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL4AgoNVXBkYXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhcKCmlmX3ZlcnNpb24YAyABKA1IAIgBARIPCgdkcnlfcnVuGAQgASgIEjcKBmxhYmVscxgFIAMoCzInLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhUKDXJlbW92ZV9sYWJlbHMYBiADKAkSLAoHcmVzdGFydBgHIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EhQKDG1heF9yZXN0YXJ0cxgIIAEoDRIWCglwcm90ZWN0ZWQYCSABKAhIAYgBARIMCgR2Y3B1GAogASgNEhQKDG1lbW9yeV9pbl9tYhgLIAEoDRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19pZl92ZXJzaW9uQgwKCl9wcm90ZWN0ZWQiXwoOVXBkYXRlUmVzcG9uc2USJgoHbWljcm92bRgBIAEoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEiUKB2NoYW5nZXMYAiADKAsyFC5mbGludGxvY2sudjEuQ2hhbmdlIoABCgZDaGFuZ2USDQoFZmllbGQYASABKAkSKwoGZWZmZWN0GAIgASgOMhsuZmxpbnRsb2NrLnYxLkNoYW5nZS5FZmZlY3QiOgoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEggKBExJVkUQARIOCgpORVhUX1NUQVJUEAIiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjEKDFN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIm0KC1N0b3BSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzInAKDlJlc3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzIjEKDFBhdXNlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjIKDVJlc3VtZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJeCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCSIcCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCKsAQoNQXR0YWNoUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5BdHRhY2hTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiXgoLQXR0YWNoU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIsCgh0ZXJtaW5hbBgDIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUiLQoMVGVybWluYWxTaXplEgwKBHJvd3MYASABKA0SDwoHY29sdW1ucxgCIAEoDSJUCg5BdHRhY2hSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdwYXlsb2FkIqgBCgtFeGVjUmVxdWVzdBIoCgVzdGFydBgBIAEoCzIXLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIqgCCglFeGVjU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNjbWQYAyABKAkSDAoEYXJncxgEIAMoCRILCgNjd2QYBSABKAkSLQoDZW52GAYgAygLMiAuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydC5FbnZFbnRyeRINCgVzaGVsbBgHIAEoCBIMCgR1c2VyGAggASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgJIAEoBRIRCgloYXNfc3RkaW4YCiABKAgSLAoIdGVybWluYWwYCyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYwoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAEg8KBWVycm9yGAQgASgJSABCCQoHcGF5bG9hZCJnCg5Gb3J3YXJkUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Gb3J3YXJkU3RhcnRIABIOCgRkYXRhGAIgASgMSAASDQoDZW9mGAMgASgISABCCQoHcGF5bG9hZCI/CgxGb3J3YXJkU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRwb3J0GAMgASgNIlAKD0ZvcndhcmRSZXNwb25zZRITCgljb25uZWN0ZWQYASABKAhIABIOCgRkYXRhGAIgASgMSAASDQoDZW9mGAMgASgISABCCQoHcGF5bG9hZCJrCg5Db3B5T3V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBhdGgYAyABKAkSEwoLZm9sbG93X2xpbmsYBCABKAgSEwoLaGVhZGVyX29ubHkYBSABKAgiHwoPQ29weU91dFJlc3BvbnNlEgwKBGRhdGEYASABKAwiVgoNQ29weUluUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5Db3B5SW5TdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIlMKC0NvcHlJblN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEcGF0aBgDIAEoCRITCgtrZWVwX293bmVycxgEIAEoCCIQCg5Db3B5SW5SZXNwb25zZSJYCg5Db25zb2xlUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Db25zb2xlU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcGF5bG9hZCIxCgxDb25zb2xlU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIfCg9Db25zb2xlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCp3CgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgsKB1BFTkRJTkcQARILCgdSVU5OSU5HEAISCgoGRVhJVEVEEAMSCgoGRkFJTEVEEAQSDAoIREVMRVRJTkcQBRILCgdTVE9QUEVEEAYSCgoGUEFVU0VEEAcqZwoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEgYKAk5PEAESCgoGQUxXQVlTEAISDgoKT05fRkFJTFVSRRADEhIKDlVOTEVTU19TVE9QUEVEEAQy7QwKCE1pY3JvVk1zElUKBkNyZWF0ZRIbLmZsaW50bG9jay52MS5DcmVhdGVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iF4LT5JMCEToBKiIML3YxL21pY3Jvdm1zElUKA0dldBIYLmZsaW50bG9jay52MS5HZXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iHYLT5JMCFxIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9ElMKBExpc3QSGS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QaGi5mbGludGxvY2sudjEuTGlzdFJlc3BvbnNlIhSC0+STAg4SDC92MS9taWNyb3ZtcxJcCgZEZWxldGUSGy5mbGludGxvY2sudjEuRGVsZXRlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEvbWljcm92bXMve3RhcmdldH0SZQoGVXBkYXRlEhsuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QaHC5mbGludGxvY2sudjEuVXBkYXRlUmVzcG9uc2UiIILT5JMCGjoBKjIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9EmIKBVN0YXJ0EhouZmxpbnRsb2NrLnYxLlN0YXJ0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpzdGFydBJfCgRTdG9wEhkuZmxpbnRsb2NrLnYxLlN0b3BSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJYLT5JMCHzoBKiIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0b3ASaAoHUmVzdGFydBIcLmZsaW50bG9jay52MS5SZXN0YXJ0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiiC0+STAiI6ASoiHS92MS9taWNyb3Ztcy97dGFyZ2V0fTpyZXN0YXJ0EmIKBVBhdXNlEhouZmxpbnRsb2NrLnYxLlBhdXNlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpwYXVzZRJlCgZSZXN1bWUSGy5mbGludGxvY2sudjEuUmVzdW1lUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIieC0+STAiE6ASoiHC92MS9taWNyb3Ztcy97dGFyZ2V0fTpyZXN1bWUSXgoEV2FpdBIZLmZsaW50bG9jay52MS5XYWl0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fTp3YWl0MAESYwoETG9ncxIZLmZsaW50bG9jay52MS5Mb2dzUmVxdWVzdBoaLmZsaW50bG9jay52MS5Mb2dzUmVzcG9uc2UiIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9L2xvZ3MwARJHCgZBdHRhY2gSGy5mbGludGxvY2sudjEuQXR0YWNoUmVxdWVzdBocLmZsaW50bG9jay52MS5BdHRhY2hSZXNwb25zZSgBMAESQQoERXhlYxIZLmZsaW50bG9jay52MS5FeGVjUmVxdWVzdBoaLmZsaW50bG9jay52MS5FeGVjUmVzcG9uc2UoATABEkoKB0ZvcndhcmQSHC5mbGludGxvY2sudjEuRm9yd2FyZFJlcXVlc3QaHS5mbGludGxvY2sudjEuRm9yd2FyZFJlc3BvbnNlKAEwARJtCgdDb3B5T3V0EhwuZmxpbnRsb2NrLnYxLkNvcHlPdXRSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvcHlPdXRSZXNwb25zZSIjgtPkkwIdEhsvdjEvbWljcm92bXMve3RhcmdldH0vZmlsZXMwARJHCgZDb3B5SW4SGy5mbGludGxvY2sudjEuQ29weUluUmVxdWVzdBocLmZsaW50bG9jay52MS5Db3B5SW5SZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3BAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIQg4KDF9iYWxsb29uX21pYiLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJqCgpSYXRlTGltaXRzEiAKGG5ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZBgBIAEoBBIdChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKAQSGwoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItYCCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRIUCgxtYXhfcmVzdGFydHMYByABKA0SKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBARIRCglwcm90ZWN0ZWQYCiABKAhCDgoMX2JhbGxvb25fbWliIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL4AgoNVXBkYXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhcKCmlmX3ZlcnNpb24YAyABKA1IAIgBARIPCgdkcnlfcnVuGAQgASgIEjcKBmxhYmVscxgFIAMoCzInLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhUKDXJlbW92ZV9sYWJlbHMYBiADKAkSLAoHcmVzdGFydBgHIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EhQKDG1heF9yZXN0YXJ0cxgIIAEoDRIWCglwcm90ZWN0ZWQYCSABKAhIAYgBARIMCgR2Y3B1GAogASgNEhQKDG1lbW9yeV9pbl9tYhgLIAEoDRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19pZl92ZXJzaW9uQgwKCl9wcm90ZWN0ZWQiXwoOVXBkYXRlUmVzcG9uc2USJgoHbWljcm92bRgBIAEoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEiUKB2NoYW5nZXMYAiADKAsyFC5mbGludGxvY2sudjEuQ2hhbmdlIoABCgZDaGFuZ2USDQoFZmllbGQYASABKAkSKwoGZWZmZWN0GAIgASgOMhsuZmxpbnRsb2NrLnYxLkNoYW5nZS5FZmZlY3QiOgoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEggKBExJVkUQARIOCgpORVhUX1NUQVJUEAIiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjEKDFN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIm0KC1N0b3BSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzInAKDlJlc3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzIjEKDFBhdXNlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjIKDVJlc3VtZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJeCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCSIcCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDCIxCgxTdGF0c1JlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSL/AQoNU3RhdHNSZXNwb25zZRILCgN1aWQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSJgoCYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiMKA3ZtbRgGIAEoCzIWLmZsaW50bG9jay52MS5WbW1TdGF0cxIRCgl2bW1fZXJyb3IYByABKAkSJwoFZ3Vlc3QYCCABKAsyGC5mbGludGxvY2sudjEuR3Vlc3RTdGF0cxITCgtndWVzdF9lcnJvchgJIAEoCSI8CghWbW1TdGF0cxIYChBjcHVfbWlsbGlzZWNvbmRzGAEgASgEEhYKDnJlc2lkZW50X2J5dGVzGAIgASgEIvMBCgpHdWVzdFN0YXRzEhsKE3VwdGltZV9taWxsaXNlY29uZHMYASABKAQSDAoEbG9hZBgCIAMoARIjCgNjcHUYAyABKAsyFi5mbGludGxvY2sudjEuR3Vlc3RDcHUSKAoGbWVtb3J5GAQgASgLMhguZmxpbnRsb2NrLnYxLkd1ZXN0U3BhY2USJgoEZGlzaxgFIAEoCzIYLmZsaW50bG9jay52MS5HdWVzdFNwYWNlEhEKCXByb2Nlc3NlcxgGIAEoDRIwCgppbnRlcmZhY2VzGAcgAygLMhwuZmxpbnRsb2NrLnYxLkd1ZXN0SW50ZXJmYWNlImsKCEd1ZXN0Q3B1Eg0KBWNvdW50GAEgASgNEhkKEWJ1c3lfbWlsbGlzZWNvbmRzGAIgASgEEhkKEWlkbGVfbWlsbGlzZWNvbmRzGAMgASgEEhoKEnN0ZWFsX21pbGxpc2Vjb25kcxgEIAEoBCI6CgpHdWVzdFNwYWNlEhMKC3RvdGFsX2J5dGVzGAEgASgEEhcKD2F2YWlsYWJsZV9ieXRlcxgCIAEoBCKlAQoOR3Vlc3RJbnRlcmZhY2USDAoEbmFtZRgBIAEoCRILCgNtYWMYAiABKAkSDQoFaXNfdXAYAyABKAgSEQoJYWRkcmVzc2VzGAQgAygJEiwKCHJlY2VpdmVkGAUgASgLMhouZmxpbnRsb2NrLnYxLkd1ZXN0VHJhZmZpYxIoCgRzZW50GAYgASgLMhouZmxpbnRsb2NrLnYxLkd1ZXN0VHJhZmZpYyJPCgxHdWVzdFRyYWZmaWMSDQoFYnl0ZXMYASABKAQSDwoHcGFja2V0cxgCIAEoBBIOCgZlcnJvcnMYAyABKAQSDwoHZHJvcHBlZBgEIAEoBCKsAQoNQXR0YWNoUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5BdHRhY2hTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiXgoLQXR0YWNoU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIsCgh0ZXJtaW5hbBgDIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUiLQoMVGVybWluYWxTaXplEgwKBHJvd3MYASABKA0SDwoHY29sdW1ucxgCIAEoDSJUCg5BdHRhY2hSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIAEIJCgdwYXlsb2FkIqgBCgtFeGVjUmVxdWVzdBIoCgVzdGFydBgBIAEoCzIXLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIqgCCglFeGVjU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRILCgNjbWQYAyABKAkSDAoEYXJncxgEIAMoCRILCgNjd2QYBSABKAkSLQoDZW52GAYgAygLMiAuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydC5FbnZFbnRyeRINCgVzaGVsbBgHIAEoCBIMCgR1c2VyGAggASgJEhcKD3RpbWVvdXRfc2Vjb25kcxgJIAEoBRIRCgloYXNfc3RkaW4YCiABKAgSLAoIdGVybWluYWwYCyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYwoMRXhlY1Jlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAEg8KBWVycm9yGAQgASgJSABCCQoHcGF5bG9hZCJnCg5Gb3J3YXJkUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Gb3J3YXJkU3RhcnRIABIOCgRkYXRhGAIgASgMSAASDQoDZW9mGAMgASgISABCCQoHcGF5bG9hZCI/CgxGb3J3YXJkU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRwb3J0GAMgASgNIlAKD0ZvcndhcmRSZXNwb25zZRITCgljb25uZWN0ZWQYASABKAhIABIOCgRkYXRhGAIgASgMSAASDQoDZW9mGAMgASgISABCCQoHcGF5bG9hZCJrCg5Db3B5T3V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBhdGgYAyABKAkSEwoLZm9sbG93X2xpbmsYBCABKAgSEwoLaGVhZGVyX29ubHkYBSABKAgiHwoPQ29weU91dFJlc3BvbnNlEgwKBGRhdGEYASABKAwiVgoNQ29weUluUmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmZsaW50bG9jay52MS5Db3B5SW5TdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIlMKC0NvcHlJblN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEcGF0aBgDIAEoCRITCgtrZWVwX293bmVycxgEIAEoCCIQCg5Db3B5SW5SZXNwb25zZSJYCg5Db25zb2xlUmVxdWVzdBIrCgVzdGFydBgBIAEoCzIaLmZsaW50bG9jay52MS5Db25zb2xlU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcGF5bG9hZCIxCgxDb25zb2xlU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIfCg9Db25zb2xlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCp3CgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgsKB1BFTkRJTkcQARILCgdSVU5OSU5HEAISCgoGRVhJVEVEEAMSCgoGRkFJTEVEEAQSDAoIREVMRVRJTkcQBRILCgdTVE9QUEVEEAYSCgoGUEFVU0VEEAcqZwoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEgYKAk5PEAESCgoGQUxXQVlTEAISDgoKT05fRkFJTFVSRRADEhIKDlVOTEVTU19TVE9QUEVEEAQy1A0KCE1pY3JvVk1zElUKBkNyZWF0ZRIbLmZsaW50bG9jay52MS5DcmVhdGVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iF4LT5JMCEToBKiIML3YxL21pY3Jvdm1zElUKA0dldBIYLmZsaW50bG9jay52MS5HZXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iHYLT5JMCFxIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9ElMKBExpc3QSGS5mbGludGxvY2sudjEuTGlzdFJlcXVlc3QaGi5mbGludGxvY2sudjEuTGlzdFJlc3BvbnNlIhSC0+STAg4SDC92MS9taWNyb3ZtcxJcCgZEZWxldGUSGy5mbGludGxvY2sudjEuRGVsZXRlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIdgtPkkwIXKhUvdjEvbWljcm92bXMve3RhcmdldH0SZQoGVXBkYXRlEhsuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QaHC5mbGludGxvY2sudjEuVXBkYXRlUmVzcG9uc2UiIILT5JMCGjoBKjIVL3YxL21pY3Jvdm1zL3t0YXJnZXR9EmIKBVN0YXJ0EhouZmxpbnRsb2NrLnYxLlN0YXJ0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpzdGFydBJfCgRTdG9wEhkuZmxpbnRsb2NrLnYxLlN0b3BSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJYLT5JMCHzoBKiIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0b3ASaAoHUmVzdGFydBIcLmZsaW50bG9jay52MS5SZXN0YXJ0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiiC0+STAiI6ASoiHS92MS9taWNyb3Ztcy97dGFyZ2V0fTpyZXN0YXJ0EmIKBVBhdXNlEhouZmxpbnRsb2NrLnYxLlBhdXNlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpwYXVzZRJlCgZSZXN1bWUSGy5mbGludGxvY2sudjEuUmVzdW1lUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIieC0+STAiE6ASoiHC92MS9taWNyb3Ztcy97dGFyZ2V0fTpyZXN1bWUSXgoEV2FpdBIZLmZsaW50bG9jay52MS5XYWl0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fTp3YWl0MAESYwoETG9ncxIZLmZsaW50bG9jay52MS5Mb2dzUmVxdWVzdBoaLmZsaW50bG9jay52MS5Mb2dzUmVzcG9uc2UiIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9L2xvZ3MwARJlCgVTdGF0cxIaLmZsaW50bG9jay52MS5TdGF0c1JlcXVlc3QaGy5mbGludGxvY2sudjEuU3RhdHNSZXNwb25zZSIjgtPkkwIdEhsvdjEvbWljcm92bXMve3RhcmdldH0vc3RhdHMSRwoGQXR0YWNoEhsuZmxpbnRsb2NrLnYxLkF0dGFjaFJlcXVlc3QaHC5mbGludGxvY2sudjEuQXR0YWNoUmVzcG9uc2UoATABEkEKBEV4ZWMSGS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaGi5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJKCgdGb3J3YXJkEhwuZmxpbnRsb2NrLnYxLkZvcndhcmRSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkZvcndhcmRSZXNwb25zZSgBMAESbQoHQ29weU91dBIcLmZsaW50bG9jay52MS5Db3B5T3V0UmVxdWVzdBodLmZsaW50bG9jay52MS5Db3B5T3V0UmVzcG9uc2UiI4LT5JMCHRIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9L2ZpbGVzMAESRwoGQ29weUluEhsuZmxpbnRsb2NrLnYxLkNvcHlJblJlcXVlc3QaHC5mbGludGxvY2sudjEuQ29weUluUmVzcG9uc2UoATABEkoKB0NvbnNvbGUSHC5mbGludGxvY2sudjEuQ29uc29sZVJlcXVlc3QaHS5mbGludGxvY2sudjEuQ29uc29sZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -931,6 +931,304 @@ export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
+ * @generated from message flintlock.v1.StatsRequest
+ */
+export type StatsRequest = Message<"flintlock.v1.StatsRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.StatsRequest.
+ * Use `create(StatsRequestSchema)` to create a new message.
+ */
+export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 23);
+
+/**
+ * @generated from message flintlock.v1.StatsResponse
+ */
+export type StatsResponse = Message<"flintlock.v1.StatsResponse"> & {
+  /**
+   * @generated from field: string uid = 1;
+   */
+  uid: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: flintlock.v1.State state = 4;
+   */
+  state: State;
+
+  /**
+   * Of these numbers, by the host's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 5;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Its VMM's process, as the host counts it; absent when it does not run, or `vmm_error` says why.
+   *
+   * @generated from field: flintlock.v1.VmmStats vmm = 6;
+   */
+  vmm?: VmmStats | undefined;
+
+  /**
+   * @generated from field: string vmm_error = 7;
+   */
+  vmmError: string;
+
+  /**
+   * In the guest's own words, not to be relied upon; absent when it does not run, or `guest_error` says why.
+   *
+   * @generated from field: flintlock.v1.GuestStats guest = 8;
+   */
+  guest?: GuestStats | undefined;
+
+  /**
+   * @generated from field: string guest_error = 9;
+   */
+  guestError: string;
+};
+
+/**
+ * Describes the message flintlock.v1.StatsResponse.
+ * Use `create(StatsResponseSchema)` to create a new message.
+ */
+export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 24);
+
+/**
+ * @generated from message flintlock.v1.VmmStats
+ */
+export type VmmStats = Message<"flintlock.v1.VmmStats"> & {
+  /**
+   * Since it began.
+   *
+   * @generated from field: uint64 cpu_milliseconds = 1;
+   */
+  cpuMilliseconds: bigint;
+
+  /**
+   * @generated from field: uint64 resident_bytes = 2;
+   */
+  residentBytes: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.VmmStats.
+ * Use `create(VmmStatsSchema)` to create a new message.
+ */
+export const VmmStatsSchema: GenMessage<VmmStats> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 25);
+
+/**
+ * Counters are since the guest's boot.
+ *
+ * @generated from message flintlock.v1.GuestStats
+ */
+export type GuestStats = Message<"flintlock.v1.GuestStats"> & {
+  /**
+   * @generated from field: uint64 uptime_milliseconds = 1;
+   */
+  uptimeMilliseconds: bigint;
+
+  /**
+   * Over 1, 5 and 15 minutes.
+   *
+   * @generated from field: repeated double load = 2;
+   */
+  load: number[];
+
+  /**
+   * All processors together.
+   *
+   * @generated from field: flintlock.v1.GuestCpu cpu = 3;
+   */
+  cpu?: GuestCpu | undefined;
+
+  /**
+   * @generated from field: flintlock.v1.GuestSpace memory = 4;
+   */
+  memory?: GuestSpace | undefined;
+
+  /**
+   * Of the root file system.
+   *
+   * @generated from field: flintlock.v1.GuestSpace disk = 5;
+   */
+  disk?: GuestSpace | undefined;
+
+  /**
+   * @generated from field: uint32 processes = 6;
+   */
+  processes: number;
+
+  /**
+   * Without the loopback; at most 32.
+   *
+   * @generated from field: repeated flintlock.v1.GuestInterface interfaces = 7;
+   */
+  interfaces: GuestInterface[];
+};
+
+/**
+ * Describes the message flintlock.v1.GuestStats.
+ * Use `create(GuestStatsSchema)` to create a new message.
+ */
+export const GuestStatsSchema: GenMessage<GuestStats> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 26);
+
+/**
+ * @generated from message flintlock.v1.GuestCpu
+ */
+export type GuestCpu = Message<"flintlock.v1.GuestCpu"> & {
+  /**
+   * @generated from field: uint32 count = 1;
+   */
+  count: number;
+
+  /**
+   * @generated from field: uint64 busy_milliseconds = 2;
+   */
+  busyMilliseconds: bigint;
+
+  /**
+   * @generated from field: uint64 idle_milliseconds = 3;
+   */
+  idleMilliseconds: bigint;
+
+  /**
+   * Wanted, while the host did something else.
+   *
+   * @generated from field: uint64 steal_milliseconds = 4;
+   */
+  stealMilliseconds: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestCpu.
+ * Use `create(GuestCpuSchema)` to create a new message.
+ */
+export const GuestCpuSchema: GenMessage<GuestCpu> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 27);
+
+/**
+ * @generated from message flintlock.v1.GuestSpace
+ */
+export type GuestSpace = Message<"flintlock.v1.GuestSpace"> & {
+  /**
+   * @generated from field: uint64 total_bytes = 1;
+   */
+  totalBytes: bigint;
+
+  /**
+   * @generated from field: uint64 available_bytes = 2;
+   */
+  availableBytes: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestSpace.
+ * Use `create(GuestSpaceSchema)` to create a new message.
+ */
+export const GuestSpaceSchema: GenMessage<GuestSpace> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 28);
+
+/**
+ * @generated from message flintlock.v1.GuestInterface
+ */
+export type GuestInterface = Message<"flintlock.v1.GuestInterface"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string mac = 2;
+   */
+  mac: string;
+
+  /**
+   * @generated from field: bool is_up = 3;
+   */
+  isUp: boolean;
+
+  /**
+   * With prefix lengths, such as "10.0.2.15/24"; at most 16.
+   *
+   * @generated from field: repeated string addresses = 4;
+   */
+  addresses: string[];
+
+  /**
+   * @generated from field: flintlock.v1.GuestTraffic received = 5;
+   */
+  received?: GuestTraffic | undefined;
+
+  /**
+   * @generated from field: flintlock.v1.GuestTraffic sent = 6;
+   */
+  sent?: GuestTraffic | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestInterface.
+ * Use `create(GuestInterfaceSchema)` to create a new message.
+ */
+export const GuestInterfaceSchema: GenMessage<GuestInterface> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 29);
+
+/**
+ * @generated from message flintlock.v1.GuestTraffic
+ */
+export type GuestTraffic = Message<"flintlock.v1.GuestTraffic"> & {
+  /**
+   * @generated from field: uint64 bytes = 1;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint64 packets = 2;
+   */
+  packets: bigint;
+
+  /**
+   * @generated from field: uint64 errors = 3;
+   */
+  errors: bigint;
+
+  /**
+   * @generated from field: uint64 dropped = 4;
+   */
+  dropped: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestTraffic.
+ * Use `create(GuestTrafficSchema)` to create a new message.
+ */
+export const GuestTrafficSchema: GenMessage<GuestTraffic> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 30);
+
+/**
  * @generated from message flintlock.v1.AttachRequest
  */
 export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
@@ -977,7 +1275,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 31);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -1004,7 +1302,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 32);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -1026,7 +1324,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 25);
+  messageDesc(file_flintlock_v1_microvms, 33);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -1063,7 +1361,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 26);
+  messageDesc(file_flintlock_v1_microvms, 34);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -1114,7 +1412,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 27);
+  messageDesc(file_flintlock_v1_microvms, 35);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -1193,7 +1491,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 28);
+  messageDesc(file_flintlock_v1_microvms, 36);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -1238,7 +1536,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 29);
+  messageDesc(file_flintlock_v1_microvms, 37);
 
 /**
  * @generated from message flintlock.v1.ForwardRequest
@@ -1275,7 +1573,7 @@ export type ForwardRequest = Message<"flintlock.v1.ForwardRequest"> & {
  * Use `create(ForwardRequestSchema)` to create a new message.
  */
 export const ForwardRequestSchema: GenMessage<ForwardRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 30);
+  messageDesc(file_flintlock_v1_microvms, 38);
 
 /**
  * @generated from message flintlock.v1.ForwardStart
@@ -1304,7 +1602,7 @@ export type ForwardStart = Message<"flintlock.v1.ForwardStart"> & {
  * Use `create(ForwardStartSchema)` to create a new message.
  */
 export const ForwardStartSchema: GenMessage<ForwardStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 31);
+  messageDesc(file_flintlock_v1_microvms, 39);
 
 /**
  * @generated from message flintlock.v1.ForwardResponse
@@ -1343,7 +1641,7 @@ export type ForwardResponse = Message<"flintlock.v1.ForwardResponse"> & {
  * Use `create(ForwardResponseSchema)` to create a new message.
  */
 export const ForwardResponseSchema: GenMessage<ForwardResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 32);
+  messageDesc(file_flintlock_v1_microvms, 40);
 
 /**
  * @generated from message flintlock.v1.CopyOutRequest
@@ -1386,7 +1684,7 @@ export type CopyOutRequest = Message<"flintlock.v1.CopyOutRequest"> & {
  * Use `create(CopyOutRequestSchema)` to create a new message.
  */
 export const CopyOutRequestSchema: GenMessage<CopyOutRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 33);
+  messageDesc(file_flintlock_v1_microvms, 41);
 
 /**
  * @generated from message flintlock.v1.CopyOutResponse
@@ -1403,7 +1701,7 @@ export type CopyOutResponse = Message<"flintlock.v1.CopyOutResponse"> & {
  * Use `create(CopyOutResponseSchema)` to create a new message.
  */
 export const CopyOutResponseSchema: GenMessage<CopyOutResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 34);
+  messageDesc(file_flintlock_v1_microvms, 42);
 
 /**
  * @generated from message flintlock.v1.CopyInRequest
@@ -1432,7 +1730,7 @@ export type CopyInRequest = Message<"flintlock.v1.CopyInRequest"> & {
  * Use `create(CopyInRequestSchema)` to create a new message.
  */
 export const CopyInRequestSchema: GenMessage<CopyInRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 35);
+  messageDesc(file_flintlock_v1_microvms, 43);
 
 /**
  * @generated from message flintlock.v1.CopyInStart
@@ -1468,7 +1766,7 @@ export type CopyInStart = Message<"flintlock.v1.CopyInStart"> & {
  * Use `create(CopyInStartSchema)` to create a new message.
  */
 export const CopyInStartSchema: GenMessage<CopyInStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 36);
+  messageDesc(file_flintlock_v1_microvms, 44);
 
 /**
  * @generated from message flintlock.v1.CopyInResponse
@@ -1481,7 +1779,7 @@ export type CopyInResponse = Message<"flintlock.v1.CopyInResponse"> & {
  * Use `create(CopyInResponseSchema)` to create a new message.
  */
 export const CopyInResponseSchema: GenMessage<CopyInResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 37);
+  messageDesc(file_flintlock_v1_microvms, 45);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -1510,7 +1808,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 38);
+  messageDesc(file_flintlock_v1_microvms, 46);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -1532,7 +1830,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 39);
+  messageDesc(file_flintlock_v1_microvms, 47);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -1549,7 +1847,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 40);
+  messageDesc(file_flintlock_v1_microvms, 48);
 
 /**
  * @generated from enum flintlock.v1.State
@@ -1781,6 +2079,16 @@ export const MicroVMs: GenService<{
     methodKind: "server_streaming";
     input: typeof LogsRequestSchema;
     output: typeof LogsResponseSchema;
+  },
+  /**
+   * What it takes of the host, and what its guest says of itself; answered within two seconds.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Stats
+   */
+  stats: {
+    methodKind: "unary";
+    input: typeof StatsRequestSchema;
+    output: typeof StatsResponseSchema;
   },
   /**
    * Stdio of the main process. First message: start.

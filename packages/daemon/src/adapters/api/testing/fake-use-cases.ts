@@ -190,6 +190,14 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       const { output, stdin, endStdin, ...session } = echo(signal);
       return { ...session, bytes: bytesOf(output), write: stdin, end: endStdin };
     },
+    stats: async (target) => ({
+      microvm: find(target),
+      at: 0 as UnixMs,
+      vmm: { cpuMs: 1, residentBytes: 2 },
+      vmmError: undefined,
+      guest: undefined,
+      guestError: new FlintlockError("unavailable", "the guest says nothing"),
+    }),
     copyOut: async function* (target, { path }) {
       find(target);
       yield Buffer.from(path);
