@@ -71,7 +71,7 @@ test("on a terminal the table is drawn again and again, until we are told to sto
 });
 
 test("addresses are in ls -o wide and in inspect, as the guest's own word", async () => {
-  expect((await flintlock("ls", "-o", "wide")).stdout).toMatch(/GUEST ADDRESSES[^]*10\.0\.2\.15, fd00::1 /);
+  expect((await flintlock("ls", "-o", "wide")).stdout).toMatch(/GUEST ADDRESSES.*10\.0\.2\.15, fd00::1 /s);
   const [inspected] = JSON.parse((await flintlock("inspect", "web")).stdout);
   expect(inspected.guestReported).toMatchObject({ addresses: ["10.0.2.15", "fd00::1"], processes: 7 });
   expect((await flintlock("ls")).stdout).not.toContain("10.0.2.15");
