@@ -9,6 +9,7 @@ import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
+import type { GuestStats } from "../domain/guest-stats.ts";
 import type { Image } from "../domain/image.ts";
 import type { MicroVM, MicroVMState, ProviderName, ProviderWish } from "../domain/microvm.ts";
 import type { EventType, MicroVMEvent } from "../domain/microvm-event.ts";
@@ -108,6 +109,8 @@ export interface MicroVMUseCases {
   ): Promise<void>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** What a microVM takes of the host, and what its guest says of itself; two seconds at most. */
+  stats(target: Target, signal: AbortSignal): Promise<MicroVMStats>;
   /**
    * Numbers of these microVMs, each with a time limit of its own: one that fails says so and delays no other. In the
    * order asked; uids of no microVM are left out.
@@ -137,6 +140,23 @@ export interface Updated {
   readonly microvm: MicroVM;
   /** Empty when all was so already */
   readonly changes: readonly FieldChange[];
+}
+
+export interface MicroVMStats {
+  readonly microvm: MicroVM;
+  readonly at: UnixMs;
+  /** What its VMM's process takes; undefined when it does not run, or `vmmError` */
+  readonly vmm: VmmUse | undefined;
+  readonly vmmError: FlintlockError | undefined;
+  /** In the guest's own words; undefined when it does not run, or `guestError` */
+  readonly guest: GuestStats | undefined;
+  readonly guestError: FlintlockError | undefined;
+}
+
+export interface VmmUse {
+  /** Since it began */
+  readonly cpuMs: number;
+  readonly residentBytes: number;
 }
 
 export interface MicroVMMeasurement {
