@@ -12,6 +12,8 @@ export type * from "./domain/guest-config.ts";
 export { macOf } from "./domain/guest-devices.ts";
 export * from "./domain/image.ts";
 export * from "./domain/kernel-cmdline.ts";
+export * from "./domain/log-rules.ts";
+export * from "./domain/log-times.ts";
 export * from "./domain/microvm.ts";
 export * from "./domain/microvm-event.ts";
 export * from "./domain/microvm-fields.ts";
