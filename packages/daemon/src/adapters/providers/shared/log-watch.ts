@@ -12,8 +12,10 @@ import {
 } from "@flintlock/core";
 import { boundLog, DEFAULT_LOG_BOUNDS, type LogBounds } from "./bounded-log.ts";
 
-/** What a guest can write in this time is how far a log may exceed its bound. */
+/** What a guest can write in this time is how far a log may exceed its bound at first */
 const INTERVAL_MS = 1_000;
+/** And so far while it goes on like that */
+const FLOOD_INTERVAL_MS = 100;
 
 export interface LogWatch {
   /** From now on the files of this VM directory are kept in bounds, until it is gone. */
@@ -35,6 +37,7 @@ export const watchLogs = (
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
 
+  let isFlooded = false;
   const check = async (directory: string): Promise<void> => {
     if (!(await exists(directory))) {
       directories.delete(directory);
@@ -59,9 +62,12 @@ export const watchLogs = (
     const now = noteSize(known, found.size, unixMs(Math.floor(found.mtimeMs)));
     if (now !== known) await note(now);
     const cut = await boundLog(path, limits, () => note({ ...now, isBeingCut: true }));
-    if (cut !== undefined) await note(noteCut(now, cut));
+    if (cut === undefined) return;
+    isFlooded = true;
+    await note(noteCut(now, cut));
   };
   const checkAll = async (): Promise<void> => {
+    isFlooded = false;
     for (const directory of [...directories]) {
       await check(directory).catch((error: unknown) =>
         log.error("a log cannot be kept in bounds", { directory, error: String(error) }),
@@ -70,7 +76,8 @@ export const watchLogs = (
     schedule();
   };
   const schedule = (): void => {
-    if (!isStopped) timer = setTimeout(() => void checkAll(), intervalMs).unref();
+    const ms = isFlooded ? Math.min(intervalMs, FLOOD_INTERVAL_MS) : intervalMs;
+    if (!isStopped) timer = setTimeout(() => void checkAll(), ms).unref();
   };
   schedule();
   return {
