@@ -7,6 +7,11 @@ import { type UnixMs, unixMs } from "./units.ts";
 export const LOG_SOURCES = ["console", "vmm", "init", "agent"] as const;
 export type LogSource = (typeof LOG_SOURCES)[number];
 
+export const MAX_SINCE_LENGTH = 40;
+/** A duration, or a time */
+export const LOG_SINCE =
+  /^(?:(?:[0-9]{1,9}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d))+|[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))$/;
+
 /** As the API has it. */
 export interface LogInput {
   /** One of `LOG_SOURCES`, "all", or empty: the console */
@@ -47,8 +52,10 @@ const parseSource = (source: string): readonly LogSource[] => {
 };
 
 const parseSince = (since: string, now: UnixMs): UnixMs => {
-  const ago = parseDuration(since);
-  const at = ago === undefined ? parseTime(since) : unixMs(now - ago);
-  if (at !== undefined) return at;
+  if (since.length <= MAX_SINCE_LENGTH && LOG_SINCE.test(since)) {
+    const ago = parseDuration(since);
+    const at = ago === undefined ? parseTime(since) : unixMs(now - ago);
+    if (at !== undefined) return at;
+  }
   throw invalidField("since", "must be a time such as 2026-11-25T02:00:00Z, or a duration such as 10m");
 };
