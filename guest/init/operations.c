@@ -4,6 +4,7 @@
 #include "copy.h"
 #include "forward.h"
 #include "json.h"
+#include "log.h"
 #include "request.h"
 #include "stats.h"
 
@@ -132,6 +133,7 @@ static void run_clock(struct control *control, struct session *session, const st
         session_refuse(control, session, errno == EINVAL ? "clock: not a time of this century" : strerror(errno), 1);
         return;
     }
+    log_line("set the clock");
     frame_send_exit(session->stream, 0);
     session_finish(control, session);
 }

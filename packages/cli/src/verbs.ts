@@ -115,7 +115,7 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "logs",
-    summary: "print what a guest wrote to its console",
+    summary: "print what a guest, its VMM and our agent had to say",
     load: async () => (await import("./commands/logs.ts")).logs,
   },
   {

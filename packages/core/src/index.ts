@@ -16,6 +16,8 @@ export { macOf } from "./domain/guest-devices.ts";
 export type * from "./domain/guest-stats.ts";
 export * from "./domain/image.ts";
 export * from "./domain/kernel-cmdline.ts";
+export * from "./domain/log-rules.ts";
+export * from "./domain/log-times.ts";
 export * from "./domain/machine-settings.ts";
 export * from "./domain/microvm.ts";
 export * from "./domain/microvm-event.ts";

@@ -11,6 +11,7 @@ import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
 import type { GuestStats } from "../domain/guest-stats.ts";
 import type { Image } from "../domain/image.ts";
+import type { LogInput, LogPiece } from "../domain/log-rules.ts";
 import type { MicroVM, MicroVMState, ProviderName, ProviderWish } from "../domain/microvm.ts";
 import type { EventType, MicroVMEvent } from "../domain/microvm-event.ts";
 import type { UnixMs } from "../domain/units.ts";
@@ -108,9 +109,10 @@ export interface MicroVMUseCases {
     signal: AbortSignal,
   ): Promise<void>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
-  logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** What a microVM takes of the host, and what its guest says of itself; two seconds at most. */
   stats(target: Target, signal: AbortSignal): Promise<MicroVMStats>;
+  /** Pieces in the order in which they came, to the second. */
+  logs(target: Target, input: LogInput, signal: AbortSignal): AsyncIterable<LogPiece>;
   /**
    * Numbers of these microVMs, each with a time limit of its own: one that fails says so and delays no other. In the
    * order asked; uids of no microVM are left out.
@@ -167,13 +169,6 @@ export interface MicroVMMeasurement {
   readonly metrics: readonly MachineMetric[];
   /** Why there are no numbers, though it runs; undefined when there are, or when it does not run */
   readonly error: FlintlockError | undefined;
-}
-
-export interface LogOptions {
-  readonly source: "console" | "vmm";
-  readonly follow: boolean;
-  /** Last lines only; 0 = all that is kept */
-  readonly tail: number;
 }
 
 /** Stdio of a process in a guest. */

@@ -101,7 +101,7 @@ const everything = {
   hasSnapshot: false,
   isUntilNow: true,
 } as const;
-const options = { source: "console", follow: false, tail: 0 } as const;
+const options = { source: "console", follow: false, tail: 0, since: "" } as const;
 
 /** Every method with arguments that would do. One that is added does not compile until it is called here. */
 const CALLS = {

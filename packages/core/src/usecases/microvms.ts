@@ -4,6 +4,7 @@ import { parseGuestPath } from "../domain/copy-rules.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
+import { type LogInput, parseLogs } from "../domain/log-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
 import { isAwaited } from "../domain/readiness.ts";
@@ -24,7 +25,7 @@ import { AGENT_PORT } from "../ports/guest-sessions.ts";
 import type { LogReader } from "../ports/log-reader.ts";
 import type { ByteStream } from "../ports/provider.ts";
 import { providerOf } from "../reconcile/ports.ts";
-import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
+import type { ExecSession, ListFilter, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
@@ -188,7 +189,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return providerOf(parts.ports, vm).console(refOf(vm), signal);
     },
 
-    logs(target: Target, options: LogOptions, signal: AbortSignal) {
+    logs(target: Target, input: LogInput, signal: AbortSignal) {
+      const options = parseLogs(input, parts.ports.clock.now());
       const { uid } = resolve(target);
       const isOver = () => {
         const state = repository.find(uid)?.status.state;

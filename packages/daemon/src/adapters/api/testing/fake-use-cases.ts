@@ -216,7 +216,8 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     },
     logs: async function* (target, { follow, tail }, signal) {
       find(target);
-      for (let line = 0; line < (tail || 3); line += 1) yield Buffer.alloc(1024, "x");
+      for (let line = 0; line < (tail || 3); line += 1)
+        yield { source: "console", bytes: Buffer.alloc(1024, "x") };
       if (follow) await silence(signal);
     },
     measure: async (uids) =>
