@@ -26,14 +26,19 @@ import type { PublishedPort } from "./port-option.ts";
 import { type MicroVMChanges, type UpdateResult, updateRequest } from "./update-options.ts";
 import { type MicroVMEvent, type WatchOptions, watchEvents } from "./watched-events.ts";
 
-/** What `wait` can wait for; a daemon may know more. */
+/** States that `wait` can wait for: of the microVM, … */
+const STATE_CONDITIONS = ["running", "paused", "stopped", "exited", "deleted", "settled"] as const;
+type StateCondition = (typeof STATE_CONDITIONS)[number];
+
+/** … or how far its guest has come (docs/waiting.md); a daemon may know more */
 export type WaitCondition =
-  | "running"
-  | "paused"
-  | "stopped"
-  | "exited"
-  | "deleted"
-  | "settled"
+  | StateCondition
+  | "agent"
+  | "ip"
+  | "ssh"
+  | "cloud-init"
+  | `tcp:${number}`
+  | `exec:${string}`
   | (string & {});
 
 export interface VerbOptions extends Abortable {
@@ -180,18 +185,41 @@ export class MicroVM implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the condition holds.
-   * @throws ClientError – with the failure's code: it can no longer come to `running` or `exited`, because it failed
+   * Resolves once the condition holds: a state of the microVM, or one or several things of its guest, one after the other.
+   * @throws ClientError – it can no longer come to that; `deadline_exceeded` – the signal's time passed, and `why` has what was
+   *   seen last
    */
-  async wait(condition: WaitCondition = "exited", options: Abortable = {}): Promise<this> {
+  async wait(
+    condition: WaitCondition | readonly string[] = "exited",
+    options: Abortable = {},
+  ): Promise<this> {
+    const state = STATE_CONDITIONS.find((each) => each === condition);
+    if (state === undefined) return this.#waitForGuest([condition].flat(), options);
     const { uid: target } = this;
-    return this.#link.repeatStream(async (client, { signal }) => {
-      for await (const message of client.microvms.wait({ target, condition }, { signal })) {
+    const waiting: Call<void> = async (client, { signal }) => {
+      for await (const message of client.microvms.wait({ target, condition: state }, { signal })) {
         this.#take(message);
-        if (condition === "running" || condition === "exited") this.#refuseHopeless(condition);
+        if (state === "running" || state === "exited") this.#refuseHopeless(state);
       }
-      return this;
-    }, options);
+    };
+    await this.#link.repeatStream(state === "deleted" ? gone(waiting) : waiting, options);
+    return this;
+  }
+
+  async #waitForGuest(conditions: readonly string[], options: Abortable): Promise<this> {
+    let seen: string | undefined;
+    try {
+      await this.#link.repeatStream(async (client, { signal }) => {
+        const request = { target: this.uid, conditions: [...conditions] };
+        for await (const answer of client.microvms.probe(request, { signal })) {
+          seen = `${answer.condition}: ${answer.seen}`;
+        }
+      }, options);
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== "deadline_exceeded") throw error;
+      throw new ClientError(error.code, error.message, { why: error.why ?? seen, cause: error });
+    }
+    return this;
   }
 
   /** Deletes it, with its disks, and waits until it is gone. One that is gone already is no error. */
@@ -203,14 +231,7 @@ export class MicroVM implements AsyncDisposable {
       options,
     );
     if (options.wait === false) return;
-    await this.#link.repeatStream(
-      gone(async (client, { signal }) => {
-        for await (const message of client.microvms.wait({ target, condition: "deleted" }, { signal })) {
-          this.#take(message);
-        }
-      }),
-      options,
-    );
+    await this.wait("deleted", options);
   }
 
   /** Console output as bytes; destroy it, or leave its iteration, to end it. */
@@ -256,7 +277,7 @@ export class MicroVM implements AsyncDisposable {
   }
 
   /** The daemon waits as long as we let it; these states lead to neither. */
-  #refuseHopeless(condition: WaitCondition): void {
+  #refuseHopeless(condition: StateCondition): void {
     const hasEnded = condition === "running" && this.state === "exited";
     if (hasEnded || this.state === "failed" || this.state === "deleting") throw stateError(this.message);
   }
