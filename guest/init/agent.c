@@ -41,6 +41,7 @@ struct loop {
     int signals;
     bool has_children;
     unsigned turns;
+    unsigned greetings;
 };
 
 static void handled_signals(sigset_t *set)
@@ -176,6 +177,10 @@ static void turn(struct loop *loop, long long until)
     bool moved = false;
     for (int i = 0; i < READS_PER_TURN && port_receive(&loop->port, now); i++)
         moved = true;
+    if (loop->greetings != loop->port.mux.greetings) {
+        loop->greetings = loop->port.mux.greetings;
+        log_line("the host opened the channel");
+    }
     moved |= vsock_receive(&loop->vsock, now);
     control_pump(&loop->control, now);
     proxy_pump(&loop->proxy);
@@ -235,6 +240,7 @@ int agent_run(const struct agent *agent, void (*ready)(void))
     if (process != NULL && (!process->attach || !loop.is_reachable) &&
         !control_start_main(&loop.control, STDIO_CONSOLE, 0, 0))
         die("process", "cannot start: %s", strerror(errno));
+    log_line("serves %s", loop.port.fd >= 0 ? "the virtio-serial port" : loop.is_reachable ? "vsock" : "nobody");
     ready();
     while (!loop.control.main.is_over)
         turn(&loop, 0);

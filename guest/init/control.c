@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "forward.h"
+#include "log.h"
 #include "poweroff.h"
 #include "session.h"
 
@@ -201,6 +202,7 @@ static void ask_init(struct control *control)
 void control_power_off(struct control *control)
 {
     struct command *main = &control->main;
+    log_line("asked to power off");
     if (control->process == NULL) {
         control->asked = 0;
         ask_init(control);

@@ -133,6 +133,7 @@ static _Noreturn void run_process(void)
     if (!user_resolve("/etc/passwd", "/etc/group", config.process.user, &user, problem, sizeof problem))
         die("process", "%s", problem);
     struct agent agent = {.channel = channel, .process = &config.process, .user = &user};
+    status_log("agent");
     int code = agent_run(&agent, ready_for_process);
     snprintf(more, sizeof more, ",\"code\":%d", code);
     status_last("exit", more);
@@ -149,6 +150,8 @@ static void fork_agent(char **argv)
     prctl(PR_SET_NAME, "flintlock-agent");
     setsid();
     file_write("/proc/self/oom_score_adj", "-1000");
+    /* On a disk there would be two that write to the same place. */
+    status_log(config.status == NULL ? "agent" : NULL);
     struct agent agent = {.channel = channel};
     agent_run(&agent, nothing);
     _exit(0);
@@ -206,6 +209,7 @@ int main(int argc, char **argv)
     modules_load_devices();
     open_channels();
     status_event("init", "");
+    status_log("init");
     if (error != NULL)
         die("config", "%s", error);
     mount_all();

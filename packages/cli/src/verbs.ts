@@ -105,7 +105,7 @@ export const verbs: readonly VerbEntry[] = [
   {
     name: "modify",
     aliases: ["resize"],
-    summary: "change microVMs: labels, restart policy, protection, size",
+    summary: "change microVMs: labels, restart policy, protection, time to live, size",
     load: async () => (await import("./commands/modify.ts")).modify,
   },
   {
@@ -115,8 +115,13 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "logs",
-    summary: "print what a guest wrote to its console",
+    summary: "print what a guest, its VMM and our agent had to say",
     load: async () => (await import("./commands/logs.ts")).logs,
+  },
+  {
+    name: "top",
+    summary: "show what microVMs and their guests use",
+    load: async () => (await import("./commands/top.ts")).top,
   },
   {
     name: "exec",

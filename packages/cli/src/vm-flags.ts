@@ -4,6 +4,7 @@ import { create, ext, type MessageInitShape, mergeMessages, type types } from "@
 import type { Command } from "commander";
 import { usageError } from "./cli-error.ts";
 import type { Context } from "./context.ts";
+import { type ExpiryFlags, expiryOf } from "./expiry-flags.ts";
 import { GUEST_CONDITIONS, parseGuestConditions } from "./guest-conditions.ts";
 import {
   parseChoice,
@@ -27,7 +28,7 @@ const INTERFACE_TAP = 1;
 
 type SpecInit = Exclude<MessageInitShape<typeof types.MicroVMSpecSchema>, { $typeName: string }>;
 
-export interface VmFlags {
+export interface VmFlags extends ExpiryFlags {
   readonly name?: string;
   readonly cpus?: string;
   readonly memory?: string;
@@ -83,6 +84,9 @@ export const addVmFlags = (command: Command): void => {
     .option("--net-bps <size>", "bytes per second of each interface, each way")
     .option("--balloon <size>", "memory to give back to begin with, e.g. 256M; 0 for a balloon alone")
     .option("--restart <policy>", "when the guest ends: no, on-failure[:n], unless-stopped or always")
+    .option("--ttl <duration>", "delete it after this long, e.g. 1h")
+    .option("--idle <duration>", "stop it when it is ready and nobody has had a session in it for this long")
+    .option("--expire <delete|stop>", "do this instead, when either time is over")
     .option("--ready <condition>", `it runs once its guest has come to: ${GUEST_CONDITIONS}`, collect)
     .option("--ready-timeout <duration>", "it has failed when that takes longer; 5m when absent")
     .option("--pull <missing|always|never>", "when to fetch the image")
@@ -115,6 +119,7 @@ export const createRequest = async (
     ports: (flags.publish ?? []).map(parsePort),
     ...(flags.restart === undefined ? {} : parseRestart(flags.restart)),
     ...readyWhenOf(flags),
+    ...expiryOf(flags),
     pull: pullPolicy(flags),
     ...limitsOf(flags),
     ...(flags.balloon === undefined ? {} : { balloonMib: balloonOf(flags.balloon) }),

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   askCandidates,
+  countedUse,
+  Expirer,
   eventUseCases,
   type HostInfo,
   hostUseCases,
@@ -35,6 +37,7 @@ import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach, exec, extensions, forward } from "./adapters/guest/agent.ts";
 import { copyIn, copyOut } from "./adapters/guest/copy.ts";
 import { guestProbe } from "./adapters/guest/probe.ts";
+import { stats } from "./adapters/guest/stats.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -107,6 +110,8 @@ export const assemble = async (
   const { telemetry } = observers;
   const ports = { ...host, repository, cloudInit, probe: guestProbe, clock: systemClock, log, telemetry };
   const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
+  const expirer = reconciler && new Expirer(ports, (uid) => reconciler.poke(uid));
+  if (expirer !== undefined) life.add("expirer", expirer, async (it) => it.close());
   if (reconciler !== undefined) observers.watch(() => reconciler.load());
   if (reconciler === undefined) {
     log.warn("nothing is reconciled: microVMs are recorded, and the host is left alone");
@@ -115,7 +120,7 @@ export const assemble = async (
 
   // The first question takes a moment: asked now, the first request need not wait for it.
   void sayProviders(host.providers, config, log);
-  const microvms = microvmUseCases({
+  const uncounted = microvmUseCases({
     ports,
     ids: ulidSource(),
     hostPorts,
@@ -131,9 +136,10 @@ export const assemble = async (
     quotas,
     poke: (uid) => reconciler?.poke(uid),
     idle: async (uid) => await reconciler?.idle(uid),
-    sessions: { attach, exec, extensions, forward, copyIn, copyOut },
+    sessions: { attach, exec, extensions, forward, copyIn, copyOut, stats },
     logs: logReader,
   });
+  const microvms = expirer === undefined ? uncounted : countedUse(uncounted, expirer);
   if (reconciler !== undefined) {
     reconciler.resync();
     for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {

@@ -43,3 +43,17 @@ test("an attached command is joined at once, and cannot be waited for", async ()
   const { code, stderr } = await flintlock("run", "--ready", "agent", "--", "true");
   expect([code, stderr]).toEqual([125, expect.stringContaining("add --detach")]);
 });
+
+test("--ttl, --idle and --expire say when its time is over", async () => {
+  await flintlock("create", "--ttl", "60d", "--idle", "90s", "--expire", "stop");
+  expect(created()?.expiry).toMatchObject({ idleSeconds: 90, action: 2 });
+  await flintlock("create", "--ttl", "1h");
+  expect(created()?.expiry).toMatchObject({ idleSeconds: 0, action: 0 });
+  for (const wrong of [
+    ["--ttl", "400d"],
+    ["--idle", "0"],
+    ["--ttl", "1h", "--expire", "pause"],
+    ["--expire", "stop"],
+  ])
+    expect((await flintlock("create", ...wrong)).code).toBe(2);
+});

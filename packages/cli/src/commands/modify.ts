@@ -1,6 +1,7 @@
 /** `modify`: changes microVMs, and says of each change when it takes effect. */
 import { ext } from "@flintlock/client";
 import { usageError } from "../cli-error.ts";
+import { parseExpiryAction, parseExpirySeconds } from "../expiry-flags.ts";
 import { microvmView } from "../microvm-view.ts";
 import { parseCount, parseListener, parsePairs, parsePort } from "../parse-flags.ts";
 import { concludeTargets, forEachTarget, printsNames, requireTargets } from "../targets.ts";
@@ -22,6 +23,9 @@ interface Flags {
   readonly balloon?: string;
   readonly publish?: readonly string[];
   readonly unpublish?: readonly string[];
+  readonly ttl?: string | false;
+  readonly idle?: string | false;
+  readonly expire?: string;
   readonly ifVersion?: string;
   readonly dryRun?: boolean;
 }
@@ -44,6 +48,14 @@ export const modify: Verb = {
       .option("--balloon <size>", "memory to give back, e.g. 256M; 0 for none")
       .option("-p, --publish <[ip:]host:guest[/udp]>", "publish a guest port on the host", collect)
       .option("--unpublish <[ip:]host[/udp]>", "publish this host port no longer", collect)
+      .option("--ttl <duration>", "delete it after this long from now, e.g. 1h")
+      .option("--no-ttl", "let it live until it is deleted")
+      .option(
+        "--idle <duration>",
+        "stop it when it is ready and nobody has had a session in it for this long",
+      )
+      .option("--no-idle", "let it run unused")
+      .option("--expire <delete|stop>", "do this when either time is over")
       .option("--if-version <n>", "only while its version is this")
       .option("--dry-run", "change nothing, and say what would change");
   },
@@ -80,6 +92,13 @@ const changeOf = (flags: Flags) => {
     removeLabels: [...(change.removeLabel ?? [])],
     ...(change.restart !== undefined && parseRestart(change.restart)),
     ...(change.protect !== undefined && { protected: change.protect }),
+    ...(change.ttl !== undefined && {
+      ttlSeconds: change.ttl === false ? 0 : parseExpirySeconds("--ttl", change.ttl),
+    }),
+    ...(change.idle !== undefined && {
+      idleSeconds: change.idle === false ? 0 : parseExpirySeconds("--idle", change.idle),
+    }),
+    ...(change.expire !== undefined && { expiryAction: parseExpiryAction(change.expire) }),
     ...(change.cpus !== undefined && { vcpu: parseCount("--cpus", change.cpus) }),
     ...(change.memory !== undefined && { memoryInMb: parseMib("--memory", change.memory) }),
     ...disksOf(change.disk ?? []),

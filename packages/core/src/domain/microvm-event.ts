@@ -1,4 +1,5 @@
 /** What happened to a microVM, told by its record before and after one write. Pure. */
+import { expiredText } from "./expiry.ts";
 import type { Failure, GuestExit, MicroVM, MicroVMState } from "./microvm.ts";
 import type { Uid, UnixMs } from "./units.ts";
 
@@ -44,7 +45,7 @@ export interface MicroVMEvent {
   /** Where this change brought it */
   readonly failure?: Failure | undefined;
   readonly exit?: GuestExit | undefined;
-  /** What type and states do not say: of `condition_met` the condition, at most 512 characters */
+  /** What type and states do not say: of `condition_met` the condition, of one that has expired why; at most 512 characters */
   readonly detail?: string | undefined;
 }
 
@@ -99,7 +100,9 @@ const typeOf = (before: MicroVM, after: MicroVM, hasOtherLabels: boolean): Event
 };
 
 const detailOf = (before: MicroVM, after: MicroVM): Pick<MicroVMEvent, "detail"> => {
-  const detail = conditionMet(before, after);
+  const { expired } = after.status;
+  const hasExpired = expired !== undefined && expired !== before.status.expired;
+  const detail = hasExpired ? expiredText(expired) : conditionMet(before, after);
   return detail === undefined ? {} : { detail: detail.slice(0, MAX_MESSAGE_CHARS) };
 };
 

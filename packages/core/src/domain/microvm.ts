@@ -27,12 +27,27 @@ export interface MicroVM {
   readonly deletedAt: UnixMs | undefined;
   /** Its deletion is refused; absent = it is not */
   readonly isProtected?: boolean | undefined;
+  /** When its time is over; absent = never */
+  readonly expiry?: Expiry | undefined;
   /** The wish for its guest, which each verb changes (`run-wish.ts`); a deletion comes before it */
   readonly run: RunWish;
   /** Counts stored changes, 1 after create; the optimistic lock */
   readonly version: number;
   /** W3C trace context of the create that asked for it, until the guest is ready or the VM failed; often absent */
   readonly traceparent?: string | undefined;
+}
+
+/** "ttl": so long after it was asked for; "idle": so long unused */
+export type ExpiryCause = "ttl" | "idle";
+export type ExpiryAction = "delete" | "stop";
+
+export interface Expiry {
+  /** The end of its time to live; undefined = it has none, or that is spent */
+  readonly at?: UnixMs | undefined;
+  /** Longest time unused while its guest is ready */
+  readonly idleMs?: number | undefined;
+  /** Undefined = at the end of its time to live it is deleted, and idle it is stopped */
+  readonly action?: ExpiryAction | undefined;
 }
 
 export interface RunWish {
@@ -218,6 +233,18 @@ export interface MicroVMStatus {
   readonly hasRun?: boolean;
   /** When the guest of the present run was first seen ready */
   readonly readyAt?: UnixMs | undefined;
+  /** When it was last used, as far as that matters: of those that are stopped when idle, to within a part of that time */
+  readonly lastActiveAt?: UnixMs | undefined;
+  /** How its time was last over */
+  readonly expired?:
+    | {
+        readonly cause: ExpiryCause;
+        /** What was done: stopped, where it was protected from the deletion that was asked for */
+        readonly action: ExpiryAction;
+        readonly at: UnixMs;
+        readonly idleMs?: number | undefined;
+      }
+    | undefined;
   /** Of the run that is told by its `readyAt` */
   readonly conditionsMet?: ConditionsMet | undefined;
   /** Digest each image reference stood for when this VM first used it: a tag that moves does not move a VM */

@@ -1,4 +1,5 @@
 /** What `flintlock.v1.CreateRequest` adds to a spec, in wire names. */
+import { MAX_EXPIRY_SECONDS } from "./expiry.ts";
 import type { FieldRule } from "./field-rule.ts";
 import { CONDITIONS_RULE } from "./guest-condition.ts";
 
@@ -12,6 +13,7 @@ const ARGUMENT = {
 } as const;
 /** 1 KiB to 1 TiB: less starves the guest's kernel, more is no limit */
 const BYTES_PER_SECOND = { type: "uint64", min: 1024, max: 2 ** 40, default: "no limit" } as const;
+const EXPIRY_SECONDS = { type: "uint32", min: 1, max: MAX_EXPIRY_SECONDS, default: "none" } as const;
 const PORT = { type: "uint32", max: 65_535 } as const;
 
 export const REQUEST_FIELDS = {
@@ -145,6 +147,21 @@ export const REQUEST_FIELDS = {
     max: 3600,
     default: 300,
     note: "For all of them, since the guest was up; then the microVM has FAILED, and its guest is ended.",
+  },
+  expiry: { type: "message", note: "When its time is over: docs/expiry.md." },
+  "expiry.ttl_seconds": {
+    ...EXPIRY_SECONDS,
+    note: "Time to live, from the request on.",
+  },
+  "expiry.idle_seconds": {
+    ...EXPIRY_SECONDS,
+    note: "Longest time without a session while its guest is ready.",
+  },
+  "expiry.action": {
+    type: "enum",
+    values: ["DELETE", "STOP"],
+    default: "DELETE at the end of its time to live, STOP when idle",
+    note: "What is done then; one that is protected is stopped.",
   },
   request_id: {
     type: "string",

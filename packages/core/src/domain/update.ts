@@ -2,6 +2,7 @@
 import type { LimitsInput } from "./create-input.ts";
 import { type DiskChanges, grownVolumes } from "./disk-changes.ts";
 import { FlintlockError, invalidField } from "./errors.ts";
+import { type ExpiryInput, newExpiry } from "./expiry.ts";
 import { balloonWithin, changedLimits } from "./limit-rules.ts";
 import { type Adjustable, type Adjusting, adjustmentsOf, settingsOf } from "./machine-settings.ts";
 import type { MicroVM, MicroVMSpec } from "./microvm.ts";
@@ -12,6 +13,7 @@ import { parseMaxRestarts, parseRestart } from "./process-rules.ts";
 import { MIN_GUEST_MIB } from "./request-fields.ts";
 import { refuseDeleted } from "./run-wish.ts";
 import { parseLabels } from "./spec-rules.ts";
+import type { UnixMs } from "./units.ts";
 import { parseAll } from "./violations.ts";
 
 /** As it came over the wire; what is left out or empty stays as it is. */
@@ -31,6 +33,7 @@ export interface UpdateInput extends PortChanges, DiskChanges {
   /** 0 = no limit any more; absent = as it is */
   readonly limits?: Partial<LimitsInput> | undefined;
   readonly balloonMib?: number | undefined;
+  readonly expiry?: ExpiryInput | undefined;
 }
 
 /**
@@ -51,6 +54,7 @@ export interface UpdateLimits {
   readonly maxMemoryMib: number;
   /** Bytes by id, of the volumes whose disks are made */
   readonly volumeSizes: ReadonlyMap<string, number>;
+  readonly now: UnixMs;
 }
 
 /**
@@ -69,7 +73,8 @@ export const updated = (vm: MicroVM, input: UpdateInput, limits: UpdateLimits): 
       },
     );
   }
-  const { restart, volumes, ...parts } = parseAll({
+  const { restart, volumes, expiry, ...parts } = parseAll({
+    expiry: () => input.expiry && newExpiry(vm.expiry, input.expiry, limits.now, ""),
     labels: () => newLabels(vm.spec, input),
     restart: () => newRestart(vm.spec, input),
     vcpu: () => newVcpu(vm.spec, input, limits),
@@ -84,7 +89,13 @@ export const updated = (vm: MicroVM, input: UpdateInput, limits: UpdateLimits): 
   // What could not be done at once is tried again with the next change, or when the same is asked for again.
   const hasFailed = vm.status.failure?.step === "adjustMachine";
   const status = hasFailed ? { ...vm.status, failure: undefined } : vm.status;
-  const after: MicroVM = { ...vm, isProtected, spec, status };
+  const after: MicroVM = {
+    ...vm,
+    isProtected,
+    ...(input.expiry !== undefined && { expiry }),
+    spec,
+    status,
+  };
   return changedFields(vm, after).length === 0 && !hasFailed ? vm : after;
 };
 
@@ -120,6 +131,9 @@ const FIELDS: readonly Field[] = [
   { field: "restart", value: ({ spec }) => spec.restart },
   { field: "max_restarts", value: ({ spec }) => spec.maxRestarts ?? 0 },
   { field: "protected", value: ({ isProtected = false }) => isProtected },
+  { field: "ttl_seconds", value: ({ expiry }) => expiry?.at ?? 0 },
+  { field: "idle_seconds", value: ({ expiry }) => expiry?.idleMs ?? 0 },
+  { field: "expiry_action", value: ({ expiry }) => expiry?.action ?? "" },
   { field: "vcpu", setting: "vcpu", value: ({ spec }) => spec.vcpu },
   { field: "memory_in_mb", setting: "memoryMib", value: ({ spec }) => spec.memoryMib },
   { field: "limits", setting: "limits", value: ({ spec }) => spec.limits ?? {} },

@@ -101,7 +101,7 @@ const everything = {
   hasSnapshot: false,
   isUntilNow: true,
 } as const;
-const options = { source: "console", follow: false, tail: 0 } as const;
+const options = { source: "console", follow: false, tail: 0, since: "" } as const;
 
 /** Every method with arguments that would do. One that is added does not compile until it is called here. */
 const CALLS = {
@@ -132,6 +132,7 @@ const CALLS = {
       microvms.copyIn(target(), { path: "/", keepsOwners: false }, (async function* () {})(), signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
+    stats: ({ microvms }) => microvms.stats(target(), signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
   },
   events: { watch: ({ events }) => events.watch(everything, signal) },
@@ -168,7 +169,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|copyOut|copyIn|console|logs)$/.test(
+    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|copyOut|copyIn|console|logs|stats)$/.test(
       operation,
     ),
   ),

@@ -2,6 +2,7 @@
 import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
+import { newExpiry } from "../domain/expiry.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import { generatedName, parseName } from "../domain/names.ts";
@@ -52,10 +53,12 @@ const accept = async (
 ): Promise<MicroVM> => {
   const { repository, clock, network, cloudInit, log, telemetry } = parts.ports;
   const uid = parts.ids.uid();
-  const { namespace, id, parsed } = parseAll({
+  const now = clock.now();
+  const { namespace, id, parsed, expiry } = parseAll({
     namespace: () => parseName(input.namespace || MICROVM_FIELDS.namespace.default, "namespace"),
     id: () => (input.id === "" ? generatedName(uid) : parseName(input.id, "id")),
     parsed: () => parseSpec(input, parts.limits),
+    expiry: () => input.extension?.expiry && newExpiry(undefined, input.extension.expiry, now, "expiry."),
   });
   const candidates = await askCandidates(parts.ports);
   const choice = chooseProvider(parsed, { candidates, network, isByDefault: input.provider === "" });
@@ -76,7 +79,6 @@ const accept = async (
       hint: "choose another name, or delete it first",
     });
   }
-  const now = clock.now();
   const vm: MicroVM = {
     uid,
     id,
@@ -89,6 +91,7 @@ const accept = async (
     updatedAt: now,
     deletedAt: undefined,
     ...(input.extension?.isProtected && { isProtected: true }),
+    ...(expiry !== undefined && { expiry }),
     run: RUNNING,
     version: 1,
     traceparent: input.traceparent,

@@ -4,10 +4,20 @@ import { parseGuestPath } from "../domain/copy-rules.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
+import { type LogInput, parseLogs } from "../domain/log-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
 import { isAwaited } from "../domain/readiness.ts";
-import { pause, type RunChange, refuseDeleted, restart, resume, start, stop } from "../domain/run-wish.ts";
+import {
+  deleted,
+  pause,
+  type RunChange,
+  refuseDeleted,
+  restart,
+  resume,
+  start,
+  stop,
+} from "../domain/run-wish.ts";
 import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
@@ -15,11 +25,12 @@ import { AGENT_PORT } from "../ports/guest-sessions.ts";
 import type { LogReader } from "../ports/log-reader.ts";
 import type { ByteStream } from "../ports/provider.ts";
 import { providerOf } from "../reconcile/ports.ts";
-import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
+import type { ExecSession, ListFilter, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
 import { probeGuest } from "./probe.ts";
+import { statsOf } from "./stats.ts";
 import { resolveTarget } from "./target.ts";
 import { updateMicroVM } from "./update-microvm.ts";
 
@@ -38,11 +49,7 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     await repository.update(uid, (vm) => {
       if (vm.deletedAt !== undefined) return vm;
       if (vm.isProtected) throw protectedFromDeletion(vm);
-      return {
-        ...vm,
-        deletedAt: now,
-        status: { ...vm.status, state: "deleting", retry: 0, notBefore: undefined },
-      };
+      return deleted(vm, now);
     });
     parts.poke(uid);
   };
@@ -86,6 +93,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       },
     };
   };
+
+  const measure = measureMicroVMs(parts.ports);
 
   /** To its agent, once it runs. */
   const connectRunning = async (target: Target, signal: AbortSignal): Promise<ByteStream> => {
@@ -180,7 +189,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return providerOf(parts.ports, vm).console(refOf(vm), signal);
     },
 
-    logs(target: Target, options: LogOptions, signal: AbortSignal) {
+    logs(target: Target, input: LogInput, signal: AbortSignal) {
+      const options = parseLogs(input, parts.ports.clock.now());
       const { uid } = resolve(target);
       const isOver = () => {
         const state = repository.find(uid)?.status.state;
@@ -189,7 +199,14 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return parts.logs.read(directories.path(repository.get(uid)), options, isOver, signal);
     },
 
-    measure: measureMicroVMs(parts.ports),
+    measure,
+    stats: statsOf({
+      clock: parts.ports.clock,
+      sessions: parts.sessions,
+      measure,
+      resolve,
+      connect: (vm, signal) => connect(vm, AGENT_PORT, signal),
+    }),
   };
 };
 

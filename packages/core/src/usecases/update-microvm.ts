@@ -25,6 +25,7 @@ export const updateMicroVM =
     const facts = {
       ...limits,
       maxVcpu: Math.min(limits.maxVcpu, traits.maxVcpu),
+      now: ports.clock.now(),
       volumeSizes: await ports.volumes.observe(ports.directories.path(current)),
     };
     const live = await liveOf(current, ports);

@@ -1,6 +1,8 @@
 import {
   type Capability,
   type CreateInput,
+  countedUse,
+  Expirer,
   type ExtensionInput,
   eventUseCases,
   type GuestSessions,
@@ -89,7 +91,8 @@ export class World {
       telemetry: tellEach(this.#listeners),
     };
     const reconciler = new Reconciler(ports, { limits: { bootMachine: 2 }, deleteGraceMs: 1000 });
-    const microvms = microvmUseCases({
+    const expirer = new Expirer(ports, (uid) => reconciler.poke(uid));
+    const uncounted = microvmUseCases({
       ports,
       ids: this.ids,
       hostPorts: this.host,
@@ -106,8 +109,9 @@ export class World {
       logs: noLogs,
     });
     reconciler.resync();
+    const microvms = countedUse(uncounted, expirer);
     const events = eventUseCases({ repository, clock: this.clock });
-    return { repository, reconciler, microvms, events, bad };
+    return { repository, reconciler, expirer, microvms, events, bad };
   }
 }
 
@@ -120,6 +124,7 @@ const noSessions: GuestSessions = {
     throw new Error("a simulated guest has no agent");
   },
   copyIn: () => Promise.reject(new Error("a simulated guest has no agent")),
+  stats: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

@@ -227,6 +227,34 @@ test("output without end is passed on as it comes, and nothing of it is kept", a
   }
 });
 
+test.each([
+  ["errors' output", CONTROL.stderr],
+  ["output", CONTROL.stdout],
+  ["frames of no known kind", 200],
+])("an answer that is %s without end is cut off", async (_, type) => {
+  let isClosed = false;
+  const endless: ByteStream = {
+    bytes: (async function* () {
+      const frame = Buffer.concat([header(type, 1000), Buffer.alloc(1000)]);
+      while (!isClosed) yield frame;
+    })(),
+    write: async () => {},
+    end: async () => {},
+    [Symbol.asyncDispose]: async () => {
+      isClosed = true;
+    },
+  };
+  await expect(ping(endless)).rejects.toMatchObject({ code: "unavailable" });
+  expect(isClosed).toBe(true);
+  if (type === 200) {
+    isClosed = false;
+    const session = await exec(endless, LS, never);
+    await expect(collect(session.output)).rejects.toMatchObject({ code: "unavailable" });
+  }
+  isClosed = false;
+  await expect(forward(endless, 80, never)).rejects.toMatchObject({ code: "unavailable" });
+});
+
 test("a guest that does not even take the request is left when the caller has had enough", async () => {
   const enough = new AbortController();
   let giveUp: (error: Error) => void = () => {};

@@ -18,6 +18,10 @@ import {
 } from "./control-frames.ts";
 
 const MAX_ANSWER_BYTES = 64 * 1024;
+/** An agent answers in milliseconds, on a host with sixteen busy guests in seconds */
+const ANSWER_MS = 10_000;
+/** In a session; an agent newer than we are says such things now and then */
+const MAX_UNKNOWN_FRAMES = 1000;
 const MAX_MESSAGE_LENGTH = 300;
 const MAX_TERMINAL = 65535;
 
@@ -61,6 +65,7 @@ export const forward: GuestSessions["forward"] = async (stream, port, signal) =>
       if (done) throw broken("the guest closed the stream without an answer to forward");
       if (frame.type === CONTROL.connected) return;
       if (frame.type === CONTROL.error) throw notForwarded(message(jsonOf(frame.payload)["msg"]));
+      throw broken("the guest sent something else than an answer to forward");
     }
   };
   try {
@@ -120,7 +125,7 @@ export const extensions: GuestSessions["extensions"] = async (stream, signal) =>
       found = jsonOf(Buffer.from(text))["extensions"];
     }),
     stream,
-    signal,
+    AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
   );
   return new Set(Array.isArray(found) ? found.filter((one) => typeof one === "string") : []);
 };
@@ -140,8 +145,8 @@ const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: Ab
 export const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
   await stream.write(encodeJson(CONTROL.request, { version: 1, ...body }));
 
-/** One request, its stdout as text, exit 0. */
-const ask = async (
+/** One request, its stdout as text, exit 0. Closes `stream`. */
+export const ask = async (
   stream: ByteStream,
   op: string,
   details: Readonly<Record<string, unknown>> = {},
@@ -149,15 +154,24 @@ const ask = async (
   await using owned = stream;
   await request(owned, { op, ...details });
   let text = "";
-  for await (const output of outputs(owned)) {
+  for await (const output of outputs({ ...owned, bytes: bounded(owned.bytes, op) })) {
     if (output.kind === "exit") {
       if (output.code === 0) return text;
       throw new FlintlockError("provider_failed", `the guest agent's ${op} ended with ${output.code}`);
     }
     if (output.kind === "stdout") text += Buffer.from(output.bytes).toString("utf8");
-    if (text.length > MAX_ANSWER_BYTES) throw broken(`the answer to ${op} is too long`);
   }
   throw broken(`no answer to ${op}`);
+};
+
+/** Whatever kind of frames it is that does not end. */
+const bounded = async function* (bytes: AsyncIterable<Uint8Array>, op: string): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const chunk of bytes) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) throw broken(`the answer to ${op} is too long`);
+    yield chunk;
+  }
 };
 
 export const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
@@ -189,9 +203,11 @@ const refused = (words: string): FlintlockError =>
 
 /** Output in order; the last is `exit`. Throws when the stream ends without one. */
 export const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
+  let unknown = 0;
   for await (const frame of framesOf(stream)) {
     const output = outputOf(frame);
     if (output !== undefined) yield output;
+    else if (++unknown > MAX_UNKNOWN_FRAMES) throw broken("no end of frames that nobody knows");
     if (output?.kind === "exit") return;
   }
   throw new FlintlockError("unavailable", "the guest closed the session without an exit code");

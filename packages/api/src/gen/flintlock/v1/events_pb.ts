@@ -171,7 +171,7 @@ export type Event = Message<"flintlock.v1.Event"> & {
   microvm?: MicroVM | undefined;
 
   /**
-   * What type and states do not say: of CONDITION_MET the condition, cut at 512 characters.
+   * What type and states do not say: of CONDITION_MET the condition, of a microVM that has expired why; cut at 512 characters.
    *
    * @generated from field: string detail = 20;
    */

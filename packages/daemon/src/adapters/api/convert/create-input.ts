@@ -109,6 +109,11 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
     },
     balloonMib: request.balloonMib,
     isProtected: request.protected,
+    expiry: request.expiry && {
+      ttlSeconds: request.expiry.ttlSeconds,
+      idleSeconds: request.expiry.idleSeconds,
+      action: ACTION_INPUT[request.expiry.action] ?? String(request.expiry.action),
+    },
     readyWhen: request.readyWhen && {
       conditions: request.readyWhen.conditions,
       timeoutSeconds: request.readyWhen.timeoutSeconds,
@@ -131,3 +136,6 @@ export const RESTART_INPUT: Readonly<Record<number, string>> = {
   3: "on-failure",
   4: "unless-stopped",
 };
+
+/** Likewise. */
+export const ACTION_INPUT: Readonly<Record<number, string>> = { 0: "", 1: "delete", 2: "stop" };

@@ -2,6 +2,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
 import type {
+  ExpiryAction,
   Failure,
   GuestExit,
   MicroVM,
@@ -62,6 +63,7 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     balloonMib: vm.spec.balloonMib,
     protected: vm.isProtected ?? false,
     ...wireReadiness(vm),
+    ...wireExpiry(vm),
   });
 };
 
@@ -88,6 +90,24 @@ const wireReadiness = ({ spec: { readyWhen }, status }: MicroVM) => {
     })),
   };
 };
+
+const wireExpiry = ({ expiry, status: { expired } }: MicroVM) => ({
+  ...(expiry !== undefined && {
+    expiry: {
+      ...(expiry.at !== undefined && { at: timestamp(expiry.at) }),
+      idleSeconds: (expiry.idleMs ?? 0) / 1000,
+      action: expiry.action === undefined ? ext.Expiry_Action.ACTION_UNSPECIFIED : ACTIONS[expiry.action],
+    },
+  }),
+  ...(expired !== undefined && {
+    expired: { cause: expired.cause, action: ACTIONS[expired.action], at: timestamp(expired.at) },
+  }),
+});
+
+const ACTIONS = {
+  delete: ext.Expiry_Action.DELETE,
+  stop: ext.Expiry_Action.STOP,
+} as const satisfies Record<ExpiryAction, ext.Expiry_Action>;
 
 export const wireState = (state: MicroVMState): ext.State => STATES[state];
 

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
 import type { Effect, Updated, UpdateInput } from "@flintlock/core";
-import { portInput, RESTART_INPUT } from "./create-input.ts";
+import { ACTION_INPUT, portInput, RESTART_INPUT } from "./create-input.ts";
 import { wireExtended } from "./extension.ts";
 
 export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
@@ -20,6 +20,7 @@ export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
   unpublish: request.unpublish.map(portInput),
   diskInMb: request.diskInMb,
   volumeSizesInMb: request.volumeSizesInMb,
+  expiry: expiryInputOf(request),
 });
 
 const limitsOf = (limits: ext.LimitChanges): UpdateInput["limits"] => ({
@@ -29,6 +30,11 @@ const limitsOf = (limits: ext.LimitChanges): UpdateInput["limits"] => ({
   ...(limits.diskBytesPerSecond !== undefined && { diskBytesPerSecond: Number(limits.diskBytesPerSecond) }),
   ...(limits.diskOpsPerSecond !== undefined && { diskOpsPerSecond: limits.diskOpsPerSecond }),
 });
+
+const expiryInputOf = ({ ttlSeconds, idleSeconds, expiryAction }: ext.UpdateRequest) => {
+  if (ttlSeconds === undefined && idleSeconds === undefined && expiryAction === 0) return undefined;
+  return { ttlSeconds, idleSeconds, action: ACTION_INPUT[expiryAction] ?? String(expiryAction) };
+};
 
 const EFFECTS = {
   live: ext.Change_Effect.LIVE,

@@ -195,6 +195,14 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       for (const condition of conditions) yield { condition, isMet: condition !== "ssh", seen: "seen" };
       if (conditions.includes("ssh")) await silence(signal);
     },
+    stats: async (target) => ({
+      microvm: find(target),
+      at: 0 as UnixMs,
+      vmm: { cpuMs: 1, residentBytes: 2 },
+      vmmError: undefined,
+      guest: undefined,
+      guestError: new FlintlockError("unavailable", "the guest says nothing"),
+    }),
     copyOut: async function* (target, { path }) {
       find(target);
       yield Buffer.from(path);
@@ -208,7 +216,8 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
     },
     logs: async function* (target, { follow, tail }, signal) {
       find(target);
-      for (let line = 0; line < (tail || 3); line += 1) yield Buffer.alloc(1024, "x");
+      for (let line = 0; line < (tail || 3); line += 1)
+        yield { source: "console", bytes: Buffer.alloc(1024, "x") };
       if (follow) await silence(signal);
     },
     measure: async (uids) =>
