@@ -25,6 +25,8 @@ test("options become a request", () => {
     limits: { diskBytesPerSecond: 5_000_000_000, diskOpsPerSecond: 9 },
     balloon: 0,
     readyWhen: { conditions: ["tcp:80"], timeoutSeconds: 5 },
+    ttlSeconds: 3600,
+    expiryAction: "stop",
     restart: "on-failure",
     maxRestarts: 3,
     provider: "qemu",
@@ -78,8 +80,10 @@ test("options become a request", () => {
     requestId: "r1",
     limits: { diskBytesPerSecond: 5_000_000_000n, diskOpsPerSecond: 9 },
     balloonMib: 0,
+    expiry: { ttlSeconds: 3600, idleSeconds: 0, action: ext.Expiry_Action.STOP },
     readyWhen: { conditions: ["tcp:80"], timeoutSeconds: 5 },
   });
+  expect(createRequest({}).expiry).toBeUndefined();
   expect(createRequest({ readyWhen: ["agent"] }).readyWhen).toMatchObject({ conditions: ["agent"] });
 });
 
@@ -94,6 +98,9 @@ test("changes become a request too", () => {
     volumeSizes: { data: "3G" },
     limits: { networkBytesPerSecond: 0 },
     balloon: "64M",
+    ttlSeconds: 0,
+    idleSeconds: 60,
+    expiryAction: "delete",
     publish: ["8080:80"],
     unpublish: [8081, { hostPort: 53, protocol: "udp" as const, hostIp: "127.0.0.1" }],
     ifVersion: 4,
@@ -110,6 +117,9 @@ test("changes become a request too", () => {
     volumeSizesInMb: { data: 3072 },
     limits: { networkBytesPerSecond: 0n },
     balloonMib: 64,
+    ttlSeconds: 0,
+    idleSeconds: 60,
+    expiryAction: ext.Expiry_Action.DELETE,
     publish: [{ hostIp: "", hostPort: 8080, guestPort: 80, protocol: "tcp" }],
     unpublish: [{ hostPort: 8081 }, { hostPort: 53, protocol: "udp", hostIp: "127.0.0.1" }],
     ifVersion: 4,
@@ -138,6 +148,8 @@ describe("what makes no sense is refused by name", () => {
     [{ vcpu: 1.5 }, "vcpu"],
     [{ limits: { diskBytesPerSecond: -1 } }, "limits.diskBytesPerSecond"],
     [{ balloon: "x" }, "balloon"],
+    [{ ttlSeconds: -1 }, "ttlSeconds"],
+    [{ expiryAction: "explode" }, "expiryAction"],
     [{ restart: "sometimes" }, "restart"],
     [{ restart: "toString" }, "restart"],
     [{ ports: ["80:x"] }, "ports[0]"],

@@ -2,12 +2,13 @@
 import { create, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { ext, type types } from "@flintlock/api";
 import { ClientError } from "./client-error.ts";
+import { type ExpiryOption, expiryOf } from "./expiry-option.ts";
 import { type LimitsOption, limitsOf } from "./limits-option.ts";
 import { mergeMessages } from "./merge-messages.ts";
 import { type PortOption, portOf } from "./port-option.ts";
 import { mebibytes, type Size, whole } from "./size-option.ts";
 
-export interface CreateOptions {
+export interface CreateOptions extends ExpiryOption {
   /** Image reference; the bundled one (busybox) when absent */
   readonly image?: string | undefined;
   /** Generated when absent */
@@ -116,6 +117,9 @@ const OPTION_NAMES: Readonly<Record<keyof CreateOptions, true>> = {
   limits: true,
   balloon: true,
   readyWhen: true,
+  ttlSeconds: true,
+  idleSeconds: true,
+  expiryAction: true,
   restart: true,
   maxRestarts: true,
   provider: true,
@@ -130,6 +134,8 @@ const OPTION_NAMES: Readonly<Record<keyof CreateOptions, true>> = {
 export const createRequest = (options: CreateOptions): MessageShape<typeof ext.CreateRequestSchema> => {
   refuseUnknown(options, Object.keys(OPTION_NAMES));
   const { restart, pull, maxRestarts, requestId, request, limits, balloon, readyWhen } = options;
+  const expiry = expiryOf(options);
+  const hasExpiry = Object.keys(expiry).length > 0;
   const own = create(ext.CreateRequestSchema, {
     microvm: specOf(options),
     process: processOf(options),
@@ -142,6 +148,7 @@ export const createRequest = (options: CreateOptions): MessageShape<typeof ext.C
     ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
     ...(balloon === undefined ? {} : { balloonMib: balloonOf(balloon) }),
     ...(readyWhen === undefined ? {} : { readyWhen: readyWhenOf(readyWhen) }),
+    ...(hasExpiry && { expiry }),
   });
   return request === undefined
     ? own

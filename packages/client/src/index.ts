@@ -17,6 +17,7 @@ export type { CreateOptions, ReadyWhen, RestartPolicyName, VolumeOption } from "
 export type { Abortable } from "./daemon-link.ts";
 export { defaultAddress, defaultSocketPath, ownsDirectory, resolveSocketPath } from "./default-address.ts";
 export type { Command, ExecInput, ExecOptions, ExecResult, SpawnOptions } from "./exec.ts";
+export type { ExpiryOption } from "./expiry-option.ts";
 export { type ConnectOptions, connect, Flintlock } from "./flintlock.ts";
 export { GuestProcess } from "./guest-process.ts";
 export { ImageStore, type LoadOptions, type PullOptions, uploadImage } from "./image-store.ts";
@@ -24,6 +25,8 @@ export type { LimitsOption } from "./limits-option.ts";
 export { ensureLocalDaemon, type LocalDaemon } from "./local-daemon.ts";
 export { mergeMessages } from "./merge-messages.ts";
 export {
+  type CopyInOptions,
+  type CopyOutOptions,
   type LogOptions,
   MicroVM,
   type StopOptions,
@@ -40,5 +43,6 @@ export type { FileOrText } from "./secret-files.ts";
 export type { CallOptions, Duplex, ServiceClient } from "./service-client.ts";
 export type { Size } from "./size-option.ts";
 export type { MicroVMChanges, UpdateResult } from "./update-options.ts";
+export { type TarUpload, uploadTar } from "./upload-tar.ts";
 export type { EventsClient, WatchRequest } from "./watch-events.ts";
 export type { EventType, MicroVMEvent, WatchOptions } from "./watched-events.ts";

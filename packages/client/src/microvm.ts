@@ -24,6 +24,7 @@ import {
 import { type ForwardOptions, forwardPort, type PortForward } from "./port-forward.ts";
 import type { PublishedPort } from "./port-option.ts";
 import { type MicroVMChanges, type UpdateResult, updateRequest } from "./update-options.ts";
+import { uploadTar } from "./upload-tar.ts";
 import { type MicroVMEvent, type WatchOptions, watchEvents } from "./watched-events.ts";
 
 /** States that `wait` can wait for: of the microVM, … */
@@ -56,8 +57,20 @@ export interface LogOptions extends Abortable {
   readonly follow?: boolean | undefined;
   /** The last lines only */
   readonly tail?: number | undefined;
-  /** The guest's console, or the VMM's own words */
-  readonly source?: "console" | "vmm" | undefined;
+  /** The guest's console, the VMM's own words, what ours report from the guest, or all; "console" when absent */
+  readonly source?: "console" | "vmm" | "init" | "agent" | "all" | undefined;
+  /** Only what came since then: a time, or a duration before now such as "10m" */
+  readonly since?: string | Date | undefined;
+}
+
+export interface CopyOutOptions extends Abortable {
+  /** Where the path is a symlink, what it leads to is meant */
+  readonly followLink?: boolean | undefined;
+}
+
+export interface CopyInOptions extends Abortable {
+  /** Files belong to whom the stream says; else to root */
+  readonly keepOwners?: boolean | undefined;
 }
 
 type Service = DaemonLink["client"]["microvms"];
@@ -113,6 +126,12 @@ export class MicroVM implements AsyncDisposable {
   }
   get failure(): MicroVMFailure | undefined {
     return failureOf(this.message.failure);
+  }
+
+  /** What it takes of the host, and what its guest says of itself. */
+  stats(options: Abortable = {}): Promise<ext.StatsResponse> {
+    const { uid: target } = this;
+    return this.#link.repeat((client, call) => client.microvms.stats({ target }, call), options);
   }
 
   /** Asks the daemon how it is now. */
@@ -235,14 +254,36 @@ export class MicroVM implements AsyncDisposable {
   }
 
   /** Console output as bytes; destroy it, or leave its iteration, to end it. */
-  logs({ follow = false, tail = 0, source = "console", signal }: LogOptions = {}): Readable {
-    const request = { target: this.uid, follow, tail, source };
+  logs({ follow = false, tail = 0, source = "console", since = "", signal }: LogOptions = {}): Readable {
+    const from = since instanceof Date ? since.toISOString() : since;
+    const request = { target: this.uid, follow, tail, source, since: from };
     const link = this.#link;
     const read = async function* () {
       const client = await link.ready({ signal });
       for await (const { data } of client.microvms.logs(request, { signal })) yield Buffer.from(data);
     };
     return Readable.from(read(), { objectMode: false }).on("error", () => {});
+  }
+
+  /** A file or a tree of the guest as a tar stream (pax), named from the path's last component on; sent once. */
+  copyOut(path: string, { followLink = false, signal }: CopyOutOptions = {}): Readable {
+    const request = { target: this.uid, path, followLink };
+    const link = this.#link;
+    const read = async function* () {
+      const client = await link.ready({ signal });
+      for await (const { data } of client.microvms.copyOut(request, { signal })) yield Buffer.from(data);
+    };
+    return Readable.from(read(), { objectMode: false }).on("error", () => {});
+  }
+
+  /** Unpacks a tar stream into a directory of the guest that is there, and resolves when all is written; sent once. */
+  async copyIn(
+    directory: string,
+    archive: AsyncIterable<Uint8Array>,
+    { keepOwners = false, signal }: CopyInOptions = {},
+  ): Promise<void> {
+    const client = await this.#link.ready({ signal });
+    await uploadTar(client, archive, { target: this.uid, path: directory, keepOwners, signal });
   }
 
   /** What happens to it, as `flintlock.events.watch`. */

@@ -2,11 +2,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ext } from "@flintlock/api";
 import { balloonOf, type RestartPolicyName, refuseUnknown, restartPolicy } from "./create-options.ts";
+import { type ExpiryOption, expiryOf } from "./expiry-option.ts";
 import { type LimitsOption, limitsOf } from "./limits-option.ts";
 import { type ListenerOption, listenerOf, type PortOption, portOf } from "./port-option.ts";
 import { mebibytes, type Size, whole } from "./size-option.ts";
 
-export interface MicroVMChanges {
+export interface MicroVMChanges extends ExpiryOption {
   /** Added, or in place of those with the same key */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly removeLabels?: readonly string[] | undefined;
@@ -54,6 +55,9 @@ const NAMES: Readonly<Record<keyof MicroVMChanges, true>> = {
   volumeSizes: true,
   limits: true,
   balloon: true,
+  ttlSeconds: true,
+  idleSeconds: true,
+  expiryAction: true,
   publish: true,
   unpublish: true,
   ifVersion: true,
@@ -68,6 +72,7 @@ export const updateRequest = (
   refuseUnknown(changes, Object.keys(NAMES));
   const { labels, removeLabels, restart, maxRestarts, vcpu, memory, ifVersion, dryRun } = changes;
   const { disk, limits, balloon } = changes;
+  const { action: expiryAction, ...times } = expiryOf(changes);
   return {
     target,
     ...(labels === undefined ? {} : { labels: { ...labels } }),
@@ -86,6 +91,8 @@ export const updateRequest = (
     ),
     ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
     ...(balloon === undefined ? {} : { balloonMib: balloonOf(balloon) }),
+    ...times,
+    ...(expiryAction === undefined ? {} : { expiryAction }),
     publish: (changes.publish ?? []).map((port, index) => portOf(port, `publish[${index}]`)),
     unpublish: (changes.unpublish ?? []).map((port, index) => listenerOf(port, `unpublish[${index}]`)),
     ...(ifVersion === undefined ? {} : { ifVersion: whole("ifVersion", ifVersion) }),
