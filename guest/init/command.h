@@ -15,6 +15,9 @@ enum stdio_kind {
 };
 
 struct command_spec {
+    /* NULL, or what runs in the new process instead of a program; gives the exit code. `args` and `env` do not count. */
+    int (*run)(const void *task);
+    const void *task;
     const char **args;     /* NULL-ended, at least one */
     const char **env;      /* NULL-ended, later entries win */
     const char *cwd;       /* made when missing */

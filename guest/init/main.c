@@ -8,6 +8,7 @@
  * Everything after the root is mounted is done inside it (chroot first): a symlink in the image can not lead
  * anywhere else, and the same paths are right for us and for the image.
  */
+#include "adjust.h"
 #include "agent.h"
 #include "config.h"
 #include "devices.h"
@@ -92,6 +93,16 @@ static void mount_volumes(void)
     for (size_t i = 0; i < config.mount_count; i++)
         if ((error = mounts_mount(&config.mounts[i], config.mounts[i].path)) != NULL)
             die("mount", "%s", error);
+}
+
+/* A disk may have grown since it was last used. */
+static void grow_file_systems(void)
+{
+    if (!config.root.is_read_only)
+        adjust_grow("/");
+    for (size_t i = 0; i < config.mount_count; i++)
+        if (!config.mounts[i].is_read_only)
+            adjust_grow(config.mounts[i].path);
 }
 
 /* What the image may want to use later: it has no modprobe for this kernel. */
@@ -181,7 +192,8 @@ static void open_channels(void)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
+    if (getpid() != 1 && argc > 1)
+        return adjust_main(argv + 1);
     if (getpid() != 1) {
         fprintf(stderr, "This is Flintlock's init for microVMs; it runs as PID 1 of one.\n");
         return 1;
@@ -204,6 +216,7 @@ int main(int argc, char **argv)
     bool for_process = decide_for_process();
     mounts_system(for_process, config.root.is_read_only);
     mount_volumes();
+    grow_file_systems();
     net_write_files(&config, for_process);
     net_name(&config);
     if (for_process || !leave_network_to_cloud_init())

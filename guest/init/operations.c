@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "clock.h"
+#include "copy.h"
 #include "forward.h"
 #include "json.h"
 #include "log.h"
@@ -50,6 +51,39 @@ static void run_exec(struct control *control, struct session *session, const str
             session->command.deadline = clock_ms() + request.timeout_sec * 1000LL;
     }
     exec_request_free(&request);
+}
+
+static int run_copy_out(const void *task)
+{
+    return copy_out(task);
+}
+
+static int run_copy_in(const void *task)
+{
+    return copy_in(task);
+}
+
+/* By root and from `/`, in a process of its own: disks may be slow, and the other sessions go on. */
+static void run_copy(struct control *control, struct session *session, const struct json *json, bool is_out)
+{
+    const struct json *request = json_get(json, is_out ? "read-files" : "write-files");
+    static const struct user root;
+    struct copy_out out = {.path = json_string(request, "path", ""),
+                           .follows_link = json_bool(request, "follow", false),
+                           .is_header_only = json_bool(request, "header", false)};
+    struct copy_in in = {.path = out.path, .keeps_owners = json_bool(request, "owners", false)};
+    struct command_spec spec = {.run = is_out ? run_copy_out : run_copy_in,
+                                .task = is_out ? (const void *)&out : &in,
+                                .cwd = "/",
+                                .user = &root,
+                                .stdio = STDIO_PIPES,
+                                .has_stdin = !is_out};
+    if (out.path[0] == 0 || strlen(out.path) >= PATH_MAX)
+        session_refuse(control, session, "path: must be 1 to 4095 bytes", 1);
+    else if (command_start(&session->command, &spec))
+        session->state = RUNS_COMMAND;
+    else
+        session_refuse(control, session, strerror(errno), 1);
 }
 
 static void run_attach(struct control *control, struct session *session, const struct json *json)
@@ -114,6 +148,8 @@ void session_run_request(struct control *control, struct session *session, char 
         run_attach(control, session, json);
     } else if (strcmp(op, "forward") == 0) {
         forward_start(control, session, json_get(json, "forward"));
+    } else if (strcmp(op, "read-files") == 0 || strcmp(op, "write-files") == 0) {
+        run_copy(control, session, json, op[0] == 'r');
     } else if (strcmp(op, "clock") == 0) {
         run_clock(control, session, json_get(json, "clock"));
     } else if (strcmp(op, "poweroff") == 0) {

@@ -8,6 +8,7 @@ int main(void)
     test_mux();
     test_proxy();
     test_forward();
+    test_copy();
     test_vsock();
     test_status_disk();
     puts("guest: all checks passed");

@@ -64,9 +64,10 @@ const perform = async (io: Io, verb: Verb, command: Command): Promise<number> =>
     try {
       return await verb.run(context, command);
     } catch (error) {
-      // An aborted call says only that it was aborted; the signal knows why.
-      const isAbort = ["canceled", "deadline_exceeded"].includes(codeOf(error)) || error === signal.reason;
-      throw signal.aborted && isAbort ? signal.reason : error;
+      // An aborted call says only that it was aborted; the signal knows why, and a command of ours more.
+      const isCall =
+        !(error instanceof CliError) && ["canceled", "deadline_exceeded"].includes(codeOf(error));
+      throw signal.aborted && isCall ? signal.reason : error;
     }
   } catch (error) {
     const exitCode = report(io, error, wantsColor);

@@ -39,7 +39,8 @@ const statesOf = ({ stateBefore, state }: events.Event): string => {
 };
 
 /** Why, where the event says so. */
-export const reasonOf = ({ failure, exit }: events.Event): string => {
+export const reasonOf = ({ failure, exit, detail }: events.Event): string => {
+  if (detail !== "") return detail;
   if (failure !== undefined) return `${failure.step}: ${failure.message}`;
   if (exit === undefined) return "";
   return exit.code === undefined ? exit.reason : `code ${exit.code}`;

@@ -36,7 +36,25 @@ const header = (vm: ext.MicroVM, palette: Palette): readonly string[] => {
   return [
     `${palette.bold(printable(`${namespaceOf(vm)}/${nameOf(vm)}`))}  ${stateOf(vm)}${isAsWanted ? "" : `, wanted ${stateName(wish)}`}  ${palette.dim(uidOf(vm))}`,
     `provider  ${printable(provider)}${vm.providerReason === "" ? "" : `: ${printable(vm.providerReason)}`}`,
+    ...expiry(vm),
     ...(vm.restarts > 0 ? [`restarts  ${vm.restarts} in a row, each after a run of less than a minute`] : []),
+  ];
+};
+
+const { DELETE, STOP } = ext.Expiry_Action;
+
+const expiry = ({ expiry: wish, expired: past }: ext.MicroVM): readonly string[] => {
+  const { at, idleSeconds = 0, action } = wish ?? {};
+  const verb = (byDefault: ext.Expiry_Action): string =>
+    (action || byDefault) === DELETE ? "deleted" : "stopped";
+  return [
+    ...(at === undefined ? [] : [`expires   ${timestampDate(at).toISOString()}, then it is ${verb(DELETE)}`]),
+    ...(idleSeconds === 0 ? [] : [`idle      for ${idleSeconds} s, then it is ${verb(STOP)}`]),
+    ...(past?.at === undefined
+      ? []
+      : [
+          `expired   ${timestampDate(past.at).toISOString()}, by its ${past.cause === "ttl" ? "time to live" : "idle time"}`,
+        ]),
   ];
 };
 

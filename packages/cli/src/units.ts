@@ -68,12 +68,12 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** `500ms`, `30s`, `5m`, `1h30m`, or seconds without a unit. @throws CliError `usage` */
-export const parseDurationMs = (flag: string, text: string): number => {
+export const parseDurationMs = (flag: string, text: string, maxMs: number = MAX_TIMEOUT_MS): number => {
   const problem = () => usageError(`${flag} ${text}: expected a duration such as 30s or 5m`);
   if (!/^(?:\d{1,9}(?:\.\d{1,3})?(?:ms|s|m|h|d)?)+$/.test(text)) throw problem();
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)?/g)];
   if (parts.length > 1 && parts.some((part) => part[2] === undefined)) throw problem();
   const ms = parts.reduce((sum, part) => sum + Number(part[1]) * (MS_PER_UNIT[part[2] ?? "s"] ?? 0), 0);
-  if (!(ms >= 1 && ms <= MAX_TIMEOUT_MS)) throw problem();
+  if (!(ms >= 1 && ms <= maxMs)) throw problem();
   return Math.round(ms);
 };

@@ -105,7 +105,7 @@ export const verbs: readonly VerbEntry[] = [
   {
     name: "modify",
     aliases: ["resize"],
-    summary: "change microVMs: labels, restart policy, protection, size",
+    summary: "change microVMs: labels, restart policy, protection, time to live, size",
     load: async () => (await import("./commands/modify.ts")).modify,
   },
   {
@@ -129,6 +129,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/shell.ts")).shell,
   },
   {
+    name: "cp",
+    summary: "copy files into a microVM, or out of it",
+    load: async () => (await import("./commands/cp.ts")).cp,
+  },
+  {
     name: "port-forward",
     summary: "reach ports in a microVM from 127.0.0.1",
     load: async () => (await import("./commands/port-forward.ts")).portForward,
@@ -145,7 +150,7 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "wait",
-    summary: "wait until microVMs run, stand still, end or are gone",
+    summary: "wait until microVMs run, are ready, stand still, end or are gone",
     load: async () => (await import("./commands/wait.ts")).wait,
   },
   { name: "image", summary: "images: pull, load, ls, inspect, rm, prune", verbs: imageVerbs },

@@ -4,6 +4,8 @@ import { create, ext, type MessageInitShape, mergeMessages, type types } from "@
 import type { Command } from "commander";
 import { usageError } from "./cli-error.ts";
 import type { Context } from "./context.ts";
+import { type ExpiryFlags, expiryOf } from "./expiry-flags.ts";
+import { GUEST_CONDITIONS, parseGuestConditions } from "./guest-conditions.ts";
 import {
   parseChoice,
   parseCount,
@@ -16,7 +18,7 @@ import {
 } from "./parse-flags.ts";
 import { readBounded } from "./read-bounded.ts";
 import { readSpecFile } from "./spec-file.ts";
-import { parseBytes, parseMib } from "./units.ts";
+import { parseBytes, parseDurationMs, parseMib } from "./units.ts";
 import { collect } from "./verb.ts";
 
 export const PULL_POLICIES = ["missing", "always", "never"] as const;
@@ -26,7 +28,7 @@ const INTERFACE_TAP = 1;
 
 type SpecInit = Exclude<MessageInitShape<typeof types.MicroVMSpecSchema>, { $typeName: string }>;
 
-export interface VmFlags {
+export interface VmFlags extends ExpiryFlags {
   readonly name?: string;
   readonly cpus?: string;
   readonly memory?: string;
@@ -48,6 +50,8 @@ export interface VmFlags {
   readonly netBps?: string;
   readonly balloon?: string;
   readonly restart?: string;
+  readonly ready?: readonly string[];
+  readonly readyTimeout?: string;
   readonly pull?: string;
   readonly workdir?: string;
   readonly user?: string;
@@ -80,6 +84,11 @@ export const addVmFlags = (command: Command): void => {
     .option("--net-bps <size>", "bytes per second of each interface, each way")
     .option("--balloon <size>", "memory to give back to begin with, e.g. 256M; 0 for a balloon alone")
     .option("--restart <policy>", "when the guest ends: no, on-failure[:n], unless-stopped or always")
+    .option("--ttl <duration>", "delete it after this long, e.g. 1h")
+    .option("--idle <duration>", "stop it when it is ready and nobody has had a session in it for this long")
+    .option("--expire <delete|stop>", "do this instead, when either time is over")
+    .option("--ready <condition>", `it runs once its guest has come to: ${GUEST_CONDITIONS}`, collect)
+    .option("--ready-timeout <duration>", "it has failed when that takes longer; 5m when absent")
     .option("--pull <missing|always|never>", "when to fetch the image")
     .option("-w, --workdir <path>", "working directory of the command")
     .option("-u, --user <user[:group]>", "user of the command")
@@ -109,6 +118,8 @@ export const createRequest = async (
     process: await processOf(context, flags, target),
     ports: (flags.publish ?? []).map(parsePort),
     ...(flags.restart === undefined ? {} : parseRestart(flags.restart)),
+    ...readyWhenOf(flags),
+    ...expiryOf(flags),
     pull: pullPolicy(flags),
     ...limitsOf(flags),
     ...(flags.balloon === undefined ? {} : { balloonMib: balloonOf(flags.balloon) }),
@@ -178,7 +189,16 @@ const limitsOf = ({ diskBps, diskIops, netBps }: VmFlags) => {
   };
 };
 
-const balloonOf = (text: string): number => (text.trim() === "0" ? 0 : parseMib("--balloon", text));
+const readyWhenOf = ({ ready, readyTimeout }: VmFlags) => {
+  if (ready === undefined && readyTimeout !== undefined) throw usageError("--ready-timeout needs --ready");
+  if (ready === undefined) return {};
+  const seconds =
+    readyTimeout === undefined ? 0 : Math.ceil(parseDurationMs("--ready-timeout", readyTimeout) / 1000);
+  return { readyWhen: { conditions: [...parseGuestConditions("--ready", ready)], timeoutSeconds: seconds } };
+};
+
+/** 0 takes nothing. */
+export const balloonOf = (text: string): number => (text.trim() === "0" ? 0 : parseMib("--balloon", text));
 
 const kernelOf = ({ kernel: image, kernelFile: filename, cmdline }: VmFlags): SpecInit["kernel"] => {
   if (image === undefined && filename === undefined && cmdline === undefined) return undefined;

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   askCandidates,
+  countedUse,
+  Expirer,
   eventUseCases,
   type HostInfo,
   hostUseCases,
@@ -33,6 +35,8 @@ import {
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
 import { attach, exec, extensions, forward } from "./adapters/guest/agent.ts";
+import { copyIn, copyOut } from "./adapters/guest/copy.ts";
+import { guestProbe } from "./adapters/guest/probe.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -103,8 +107,10 @@ export const assemble = async (
   const found = isSimulated ? simulatedHost() : await realHost(config, log, life);
   const host = { ...found, images: observers.images(found.images) };
   const { telemetry } = observers;
-  const ports = { ...host, repository, cloudInit, clock: systemClock, log, telemetry };
+  const ports = { ...host, repository, cloudInit, probe: guestProbe, clock: systemClock, log, telemetry };
   const reconciler = config.hasReconciler ? startReconciler(ports, config, life) : undefined;
+  const expirer = reconciler && new Expirer(ports, (uid) => reconciler.poke(uid));
+  if (expirer !== undefined) life.add("expirer", expirer, async (it) => it.close());
   if (reconciler !== undefined) observers.watch(() => reconciler.load());
   if (reconciler === undefined) {
     log.warn("nothing is reconciled: microVMs are recorded, and the host is left alone");
@@ -113,7 +119,7 @@ export const assemble = async (
 
   // The first question takes a moment: asked now, the first request need not wait for it.
   void sayProviders(host.providers, config, log);
-  const microvms = microvmUseCases({
+  const uncounted = microvmUseCases({
     ports,
     ids: ulidSource(),
     hostPorts,
@@ -128,9 +134,11 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler?.poke(uid),
-    sessions: { attach, exec, extensions, forward },
+    idle: async (uid) => await reconciler?.idle(uid),
+    sessions: { attach, exec, extensions, forward, copyIn, copyOut },
     logs: logReader,
   });
+  const microvms = expirer === undefined ? uncounted : countedUse(uncounted, expirer);
   if (reconciler !== undefined) {
     reconciler.resync();
     for (const { uid } of await microvms.list({ namespace: PROBE_NAMESPACE, name: undefined, labels: {} })) {

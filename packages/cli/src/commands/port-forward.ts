@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server, type Socket } from "node:net";
-import type { Client } from "@flintlock/client";
+import { type Client, carryConnection } from "@flintlock/client";
 import { CliError, usageError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 import { uidOf } from "../microvm-view.ts";
@@ -67,49 +67,16 @@ const listen = (server: Server, port: number): Promise<number> =>
 
 /** One connection; what goes wrong with it is told, and is no other's concern. */
 const carry = async (
-  context: Context,
+  { io, signal }: Context,
   client: Client,
   socket: Socket,
   { target, port }: { readonly target: string; readonly port: number },
 ): Promise<void> => {
-  socket.on("error", () => {}); // Its iteration and its writes report it.
-  const end = new AbortController();
-  socket.once("close", (hadError) => {
-    if (hadError || !socket.readableEnded) end.abort();
-  });
   try {
-    const call = client.microvms.forward({ signal: AbortSignal.any([context.signal, end.signal]) });
-    await call.write({ payload: { case: "start", value: { target, namespace: "", port } } });
-    let sent: Promise<void> | undefined;
-    for await (const { payload } of call.responses) {
-      if (payload.case === "connected") {
-        sent = send(socket, (value) => call.write({ payload: { case: "data", value } })).then(
-          () => call.end(),
-          () => call.cancel(),
-        );
-      }
-      if (payload.case === "data" && !socket.write(payload.value)) await drained(socket);
-      if (payload.case === "eof") socket.end();
-    }
-    await sent;
+    await carryConnection(client, socket, { target, port, signal });
   } catch (error) {
-    if (!end.signal.aborted && !context.signal.aborted) {
-      const words = error instanceof Error ? error.message : String(error);
-      context.io.stderr.write(`flintlock: port-forward ${port}: ${words}\n`);
-    }
-    socket.destroy();
+    if (signal.aborted) return;
+    const words = error instanceof Error ? error.message : String(error);
+    io.stderr.write(`flintlock: port-forward ${port}: ${words}\n`);
   }
 };
-
-const send = async (socket: Socket, write: (bytes: Uint8Array) => Promise<void>): Promise<void> => {
-  for await (const bytes of socket.iterator({ destroyOnReturn: false })) await write(bytes);
-};
-
-const drained = (socket: Socket): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      socket.off("drain", done).off("close", done);
-      resolve();
-    };
-    socket.once("drain", done).once("close", done);
-  });

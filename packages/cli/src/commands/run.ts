@@ -49,6 +49,9 @@ export const run: Verb = {
     if (isDetached && flags.rm) {
       throw usageError("--rm and --detach: nobody stays to remove the microVM", "flintlock rm NAME, later");
     }
+    if (!isDetached && flags.ready !== undefined) {
+      throw usageError("--ready: a command that is attached is joined at once", "add --detach");
+    }
     const isTty = !isDetached && (flags.tty ?? isInteractive(context.io));
     const request = await createRequest(context, flags, runTarget(command.args), {
       isAttached: !isDetached,

@@ -89,7 +89,7 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   };
 
   const microvms = implement({
-    create: ({ microvm, process, ports, limits, balloonMib }: ext.CreateRequest) => {
+    create: ({ microvm, process, ports, limits, balloonMib, readyWhen, expiry }: ext.CreateRequest) => {
       counts.created += 1;
       const uid = `01JD0000000000000000000${String(counts.created).padStart(3, "0")}`;
       const id = microvm?.id || `vm-${counts.created}`;
@@ -106,6 +106,10 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
         ports,
         ...(limits === undefined ? {} : { limits }),
         ...(balloonMib === undefined ? {} : { balloonMib }),
+        ...(readyWhen === undefined ? {} : { readyWhen }),
+        ...(expiry === undefined
+          ? {}
+          : { expiry: { idleSeconds: expiry.idleSeconds, action: expiry.action } }),
         state: ext.State.PENDING,
       });
       vms.set(uid, vm);
@@ -162,6 +166,23 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
         });
         if (call.cancelled) return;
       }
+    } catch (error) {
+      call.emit("error", error);
+    }
+  };
+
+  /** All is met but `ssh`, which is waited for until the caller leaves. */
+  const probe = (call: ServerWritableStream<ext.ProbeRequest, ext.ProbeResponse>) => {
+    const { target, conditions } = call.request;
+    try {
+      log.push(`probe ${find(target).microvm?.spec?.id} ${conditions.join(" | ")}`);
+      for (const condition of conditions) {
+        const met = condition !== "ssh";
+        const seen = condition === "ip" ? "10.0.2.15" : met ? "there" : "nobody greets";
+        call.write(create(ext.ProbeResponseSchema, { condition, met, seen }));
+        if (!met) return;
+      }
+      call.end();
     } catch (error) {
       call.emit("error", error);
     }
@@ -358,6 +379,7 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   server.addService(definitionOf(ext.MicroVMs), {
     ...microvms,
     wait,
+    probe,
     attach,
     exec,
     logs,

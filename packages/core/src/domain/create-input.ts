@@ -1,3 +1,5 @@
+import type { ExpiryInput } from "./expiry.ts";
+
 /**
  * What a caller asked for, as it came over the wire: typed, but not yet believed. `parseSpec` turns it into a
  * `MicroVMSpec` or refuses with the field's name. Field names in errors are the wire's (`memory_in_mb`).
@@ -94,6 +96,16 @@ export interface ExtensionInput {
   /** Absent = no balloon */
   readonly balloonMib?: number | undefined;
   readonly isProtected?: boolean;
+  /** Absent = ready once the guest is up */
+  readonly readyWhen?: ReadyWhenInput | undefined;
+  /** Absent = it lives until it is deleted */
+  readonly expiry?: ExpiryInput | undefined;
+}
+
+export interface ReadyWhenInput {
+  readonly conditions: readonly string[];
+  /** 0 = default */
+  readonly timeoutSeconds: number;
 }
 
 /** 0 = none */

@@ -1,4 +1,5 @@
 /** What happened to a microVM, told by its record before and after one write. Pure. */
+import { expiredText } from "./expiry.ts";
 import type { Failure, GuestExit, MicroVM, MicroVMState } from "./microvm.ts";
 import type { Uid, UnixMs } from "./units.ts";
 
@@ -16,6 +17,7 @@ export const EVENT_TYPES = [
   "retrying",
   "restarting",
   "failed",
+  "condition_met",
   "labels_changed",
   "changed",
   "deleting",
@@ -43,6 +45,8 @@ export interface MicroVMEvent {
   /** Where this change brought it */
   readonly failure?: Failure | undefined;
   readonly exit?: GuestExit | undefined;
+  /** What type and states do not say: of `condition_met` the condition, of one that has expired why; at most 512 characters */
+  readonly detail?: string | undefined;
 }
 
 /** A journal of 100,000 is not to hold a failure's whole output so often: the record has it. */
@@ -70,6 +74,7 @@ export const changedEvent = (before: MicroVM, after: MicroVM): MicroVMEvent => {
     ...(hasOtherLabels && { labelsBefore: before.spec.labels }),
     ...(failure !== before.status.failure && failure !== undefined && { failure: shortened(failure) }),
     ...(exit !== before.status.exit && exit !== undefined && { exit }),
+    ...detailOf(before, after),
   };
 };
 
@@ -88,9 +93,25 @@ const typeOf = (before: MicroVM, after: MicroVM, hasOtherLabels: boolean): Event
   if (wished !== undefined) return wished;
   if (after.status.retry > before.status.retry && RETRIES.has(after.status.state)) return "retrying";
   if (after.status.state !== before.status.state) return TYPE_OF_STATE[after.status.state];
+  if (conditionMet(before, after) !== undefined) return "condition_met";
   if (hasOtherLabels) return "labels_changed";
   if (Object.keys(after.status.images).length > Object.keys(before.status.images).length) return "pulled";
   return "changed";
+};
+
+const detailOf = (before: MicroVM, after: MicroVM): Pick<MicroVMEvent, "detail"> => {
+  const { expired } = after.status;
+  const hasExpired = expired !== undefined && expired !== before.status.expired;
+  const detail = hasExpired ? expiredText(expired) : conditionMet(before, after);
+  return detail === undefined ? {} : { detail: detail.slice(0, MAX_MESSAGE_CHARS) };
+};
+
+/** The one that this change has brought. */
+const conditionMet = ({ status: before }: MicroVM, { status: after }: MicroVM): string | undefined => {
+  const { conditionsMet: now } = after;
+  if (now === undefined || now === before.conditionsMet) return undefined;
+  const isSameRun = now.readyAt === before.conditionsMet?.readyAt;
+  return Object.keys(now.at).find((each) => !isSameRun || before.conditionsMet?.at[each] === undefined);
 };
 
 /** What somebody has asked for by this change, where it was a verb. */

@@ -27,12 +27,27 @@ export interface MicroVM {
   readonly deletedAt: UnixMs | undefined;
   /** Its deletion is refused; absent = it is not */
   readonly isProtected?: boolean | undefined;
+  /** When its time is over; absent = never */
+  readonly expiry?: Expiry | undefined;
   /** The wish for its guest, which each verb changes (`run-wish.ts`); a deletion comes before it */
   readonly run: RunWish;
   /** Counts stored changes, 1 after create; the optimistic lock */
   readonly version: number;
   /** W3C trace context of the create that asked for it, until the guest is ready or the VM failed; often absent */
   readonly traceparent?: string | undefined;
+}
+
+/** "ttl": so long after it was asked for; "idle": so long unused */
+export type ExpiryCause = "ttl" | "idle";
+export type ExpiryAction = "delete" | "stop";
+
+export interface Expiry {
+  /** The end of its time to live; undefined = it has none, or that is spent */
+  readonly at?: UnixMs | undefined;
+  /** Longest time unused while its guest is ready */
+  readonly idleMs?: number | undefined;
+  /** Undefined = at the end of its time to live it is deleted, and idle it is stopped */
+  readonly action?: ExpiryAction | undefined;
 }
 
 export interface RunWish {
@@ -76,8 +91,17 @@ export interface MicroVMSpec {
   readonly pull: "missing" | "always" | "never";
   /** What happens when the guest ends by itself; one that was stopped stays so under each of them */
   readonly restart: RestartPolicy;
+  /** What its guest has to come to before it is "created"; undefined = it is up */
+  readonly readyWhen?: ReadyWhen | undefined;
   /** Of "on-failure": restarts in a row, after runs that were short; undefined = without end */
   readonly maxRestarts?: number | undefined;
+}
+
+export interface ReadyWhen {
+  /** As `guest-condition.ts` has them; awaited in this order */
+  readonly conditions: readonly string[];
+  /** For all of them, since the guest of a run was first seen up; then the microVM has FAILED */
+  readonly timeoutMs: number;
 }
 
 /** As asked; names and numbers are the provider's. */
@@ -122,8 +146,10 @@ export interface Volume {
   readonly mountPoint: string | undefined;
   readonly source: VolumeSource;
   readonly partitionId: string | undefined;
-  /** Filesystem size in MiB; undefined = the default, grown to fit the image */
+  /** Filesystem size in MiB when its disk is made; undefined = the default, grown to fit the image */
   readonly sizeMib: number | undefined;
+  /** What its disk was asked to grow to since, in MiB; it never shrinks */
+  readonly grownToMib?: number | undefined;
 }
 
 export interface NetworkInterface {
@@ -207,6 +233,20 @@ export interface MicroVMStatus {
   readonly hasRun?: boolean;
   /** When the guest of the present run was first seen ready */
   readonly readyAt?: UnixMs | undefined;
+  /** When it was last used, as far as that matters: of those that are stopped when idle, to within a part of that time */
+  readonly lastActiveAt?: UnixMs | undefined;
+  /** How its time was last over */
+  readonly expired?:
+    | {
+        readonly cause: ExpiryCause;
+        /** What was done: stopped, where it was protected from the deletion that was asked for */
+        readonly action: ExpiryAction;
+        readonly at: UnixMs;
+        readonly idleMs?: number | undefined;
+      }
+    | undefined;
+  /** Of the run that is told by its `readyAt` */
+  readonly conditionsMet?: ConditionsMet | undefined;
   /** Digest each image reference stood for when this VM first used it: a tag that moves does not move a VM */
   readonly images: Readonly<Record<OciReference, Digest>>;
   /** By volume id */
@@ -219,6 +259,12 @@ export interface MicroVMStatus {
   readonly vsockPath?: string | undefined;
   /** Milliseconds spent, by step, in the last round that came to its end; what waited for its turn is not counted */
   readonly timings: Readonly<Record<string, number>>;
+}
+
+export interface ConditionsMet {
+  readonly readyAt: UnixMs;
+  /** When each was met */
+  readonly at: Readonly<Record<string, UnixMs>>;
 }
 
 export interface Mount {

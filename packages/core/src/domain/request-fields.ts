@@ -1,5 +1,7 @@
 /** What `flintlock.v1.CreateRequest` adds to a spec, in wire names. */
+import { MAX_EXPIRY_SECONDS } from "./expiry.ts";
 import type { FieldRule } from "./field-rule.ts";
+import { CONDITIONS_RULE } from "./guest-condition.ts";
 
 /** What a balloon leaves to the guest, in MiB */
 export const MIN_GUEST_MIB = 32;
@@ -11,6 +13,7 @@ const ARGUMENT = {
 } as const;
 /** 1 KiB to 1 TiB: less starves the guest's kernel, more is no limit */
 const BYTES_PER_SECOND = { type: "uint64", min: 1024, max: 2 ** 40, default: "no limit" } as const;
+const EXPIRY_SECONDS = { type: "uint32", min: 1, max: MAX_EXPIRY_SECONDS, default: "none" } as const;
 const PORT = { type: "uint32", max: 65_535 } as const;
 
 export const REQUEST_FIELDS = {
@@ -128,6 +131,37 @@ export const REQUEST_FIELDS = {
     type: "bool",
     default: false,
     note: "Refuses its deletion, until this is lifted by Update.",
+  },
+  ready_when: {
+    type: "message",
+    note: "What the guest has to come to before the microVM is RUNNING (v1alpha1: CREATED), after each start.",
+  },
+  "ready_when.conditions": {
+    ...CONDITIONS_RULE,
+    isRequired: "always",
+    note: "Awaited one after the other; docs/waiting.md says when each is met.",
+  },
+  "ready_when.timeout_seconds": {
+    type: "uint32",
+    min: 1,
+    max: 3600,
+    default: 300,
+    note: "For all of them, since the guest was up; then the microVM has FAILED, and its guest is ended.",
+  },
+  expiry: { type: "message", note: "When its time is over: docs/expiry.md." },
+  "expiry.ttl_seconds": {
+    ...EXPIRY_SECONDS,
+    note: "Time to live, from the request on.",
+  },
+  "expiry.idle_seconds": {
+    ...EXPIRY_SECONDS,
+    note: "Longest time without a session while its guest is ready.",
+  },
+  "expiry.action": {
+    type: "enum",
+    values: ["DELETE", "STOP"],
+    default: "DELETE at the end of its time to live, STOP when idle",
+    note: "What is done then; one that is protected is stopped.",
   },
   request_id: {
     type: "string",

@@ -11,6 +11,7 @@
  */
 import { FlintlockError, invalidField } from "./errors.ts";
 import type { MicroVM, MicroVMStatus, RunWish } from "./microvm.ts";
+import type { UnixMs } from "./units.ts";
 
 export const RUNNING: RunWish = { state: "running", isAnew: false };
 
@@ -80,6 +81,13 @@ const wish = (vm: MicroVM, run: RunWish, status: Partial<MicroVMStatus>): MicroV
 
 const hastened = (vm: MicroVM, status = AT_ONCE): MicroVM =>
   vm.status.notBefore === undefined ? vm : { ...vm, status: { ...vm.status, ...status } };
+
+/** To be deleted, whatever was wished before. */
+export const deleted = (vm: MicroVM, now: UnixMs): MicroVM => ({
+  ...vm,
+  deletedAt: now,
+  status: { ...vm.status, ...AT_ONCE, state: "deleting" },
+});
 
 /** No run is left, or will be, without somebody who starts it. */
 const hasEnded = ({ run, status }: MicroVM): boolean =>

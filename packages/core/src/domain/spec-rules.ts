@@ -13,6 +13,7 @@ import { PROVIDER_NAMES } from "./microvm.ts";
 import { MICROVM_FIELDS } from "./microvm-fields.ts";
 import { parseWhole } from "./number-rules.ts";
 import { parseMaxRestarts, parsePorts, parseProcess, parsePull, parseRestart } from "./process-rules.ts";
+import { parseReadyWhen } from "./readiness.ts";
 import { parseForm, parseTextMap, quoted } from "./text-rules.ts";
 import { parseAll, parseEach } from "./violations.ts";
 import { parseAdditionalVolumes, parseRootVolume } from "./volume-rules.ts";
@@ -61,6 +62,7 @@ export const parseSpec = (input: CreateInput, limits: SpecLimits): ParsedSpec =>
     pull: () => parsePull(extension),
     restart: () => parseRestart(extension),
     maxRestarts: () => parseMaxRestarts(extension),
+    readyWhen: () => parseReadyWhen(extension?.readyWhen),
   });
 };
 

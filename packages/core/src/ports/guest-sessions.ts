@@ -1,3 +1,4 @@
+import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { ExecRequest, TerminalSize } from "../domain/exec-rules.ts";
 import type { ExecSession, ProcessSession } from "../usecases/api.ts";
 import type { ByteStream } from "./provider.ts";
@@ -31,4 +32,20 @@ export interface GuestSessions {
    * them without a word. Closes `stream`.
    */
   extensions(stream: ByteStream, signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /**
+   * Files of the guest as a tar stream, not to be believed. Owns `stream`.
+   * @throws FlintlockError `not_found` – the guest has no such path; `failed_precondition` – the guest's own words;
+   * `unsupported` – the agent cannot
+   */
+  copyOut(stream: ByteStream, request: CopyOut, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * A tar stream into a directory of the guest; all is written when it resolves. Owns `stream`.
+   * @throws FlintlockError as `copyOut`
+   */
+  copyIn(
+    stream: ByteStream,
+    request: CopyIn,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>;
 }

@@ -29,7 +29,7 @@ export const settled = (
     case "created":
     case "paused": {
       const { readyAt = now } = status;
-      const hasBooted = found.readyAt !== undefined;
+      const hasComeUp = Object.keys(timings).some((step) => COMING_UP.test(step));
       return {
         ...vm,
         traceparent: undefined,
@@ -39,7 +39,7 @@ export const settled = (
           failure: undefined,
           exit: undefined,
           readyAt,
-          timings: hasBooted ? timings : vm.status.timings,
+          timings: hasComeUp ? timings : vm.status.timings,
         },
       };
     }
@@ -54,6 +54,9 @@ export const settled = (
       return { ...vm, status };
   }
 };
+
+/** Steps of a round that has brought a guest up. */
+const COMING_UP = /^(?:bootMachine|awaitGuest|awaitCondition)\b/;
 
 /** The guest ended by itself: what its restart policy makes of that. */
 export const ended = (vm: MicroVM, exit: GuestExit, found: StatusChange, now: UnixMs): MicroVM => {
@@ -74,7 +77,10 @@ export interface FailedStep {
   readonly maxRetry: number;
 }
 
-/** One that has FAILED already stays as it is: what made it fail stays on the record. */
+/**
+ * One that has FAILED already stays as it is: what made it fail stays on the record. A guest runs on that could not be
+ * adjusted: the record says so, and no more is tried (`plan.ts`).
+ */
 export const failed = (
   vm: MicroVM,
   { step, error, maxRetry }: FailedStep,
@@ -82,9 +88,12 @@ export const failed = (
   now: UnixMs,
 ): MicroVM => {
   if (vm.status.state === "failed") return vm;
+  const failure = { step, code: error.code, message: textOf(error), at: now };
+  if (step === "adjustMachine") return { ...vm, status: { ...vm.status, ...found, failure } };
   const retry = vm.status.retry + 1;
   const next = verdict(vm.spec, { code: error.code, retry }, maxRetry);
-  const state = mustNotFail(vm, step) ? pendingState(vm) : next.kind === "fail" ? "failed" : "pending";
+  const hasFailed = next.kind === "fail" || step === "awaitCondition";
+  const state = mustNotFail(vm, step) ? pendingState(vm) : hasFailed ? "failed" : "pending";
   const afterMs = next.kind === "retry" ? next.afterMs : STABLE_RUN_MS;
   return {
     ...vm,
@@ -96,7 +105,7 @@ export const failed = (
       retry,
       notBefore: state === "failed" ? undefined : unixMs(now + afterMs),
       ...(step === "bootMachine" && { readyAt: undefined }),
-      failure: { step, code: error.code, message: textOf(error), at: now },
+      failure,
     },
   };
 };

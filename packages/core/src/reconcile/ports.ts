@@ -3,6 +3,7 @@ import { FlintlockError } from "../domain/errors.ts";
 import type { MicroVM, ProviderName } from "../domain/microvm.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { CloudInit } from "../ports/cloud-init.ts";
+import type { GuestProbe } from "../ports/guest-probe.ts";
 import type { ImageStore } from "../ports/image-store.ts";
 import type { Log } from "../ports/log.ts";
 import type { NetworkManager } from "../ports/network-manager.ts";
@@ -25,6 +26,7 @@ export interface Ports {
   readonly cloudInit: CloudInit;
   readonly seeds: SeedDisks;
   readonly sharedDirectories: SharedDirectories;
+  readonly probe: GuestProbe;
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;

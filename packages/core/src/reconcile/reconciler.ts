@@ -15,7 +15,7 @@ import type { Ending, ReconcileResult } from "../ports/telemetry.ts";
 import { availabilityOf } from "./availability.ts";
 import { observe } from "./observe.ts";
 import { ended, failed, type Settled, settled } from "./outcome.ts";
-import { hasComeUp, plan, type StepKind } from "./plan.ts";
+import { hasComeUp, labelOf, plan, type StepKind } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
 import { STABLE_RUN_MS } from "./restart.ts";
@@ -113,6 +113,11 @@ export class Reconciler {
     }
   }
 
+  /** Resolves when nothing is left to do for `uid` now: it is settled, waits, or is gone. */
+  async idle(uid: Uid): Promise<void> {
+    await this.#loops.get(uid)?.done;
+  }
+
   load(): ReconcilerLoad {
     return { running: this.#loops.size, watched: this.#alarms.size, steps: this.#runner.load() };
   }
@@ -193,10 +198,12 @@ export class Reconciler {
           return "ended";
         }
         const { kind } = next.next;
+        const label = labelOf(next.next);
         at = { vm: record, step: kind };
         // INVARIANTS: an image is pinned before anything stands on it, or a prune could take it away; that a guest has
-        // run is on the record before its remains go.
-        if ((draft.images !== undefined && kind !== "pullImage") || draft.hasRun) {
+        // run is on the record before its remains go; since when a guest is up, before it is waited for.
+        const isDue = draft.hasRun || (kind === "awaitCondition" && draft.readyAt !== undefined);
+        if ((draft.images !== undefined && kind !== "pullImage") || isDue) {
           await this.#ports.repository.updateStatus(uid, draft);
           draft = {};
         }
@@ -205,8 +212,8 @@ export class Reconciler {
         loop.step = new AbortController();
         const { change, ms } = await this.#runner.run(current, next.next, loop.step);
         draft = { ...draft, ...change };
-        timings[kind] = (timings[kind] ?? 0) + ms;
-        this.#ports.log.debug("step done", { uid, step: kind, durationMs: Math.round(ms) });
+        timings[label] = (timings[label] ?? 0) + ms;
+        this.#ports.log.debug("step done", { uid, step: label, durationMs: Math.round(ms) });
       }
       throw new FlintlockError("internal", `the plan did not settle within ${STEP_BUDGET} steps`);
     } catch (error) {
@@ -327,6 +334,10 @@ export class Reconciler {
       cause: causeText(error),
     });
     if (record === undefined) return "cut";
+    if (step === "adjustMachine") {
+      this.#pokeSoon(uid);
+      return "retry";
+    }
     if (vm.status.state === "failed") {
       this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
       return "failed";

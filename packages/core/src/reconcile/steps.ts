@@ -10,6 +10,7 @@ import { linkedInterfaces, volumesOf } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
 import type { Machine, MachineRef, Provider } from "../ports/provider.ts";
 import { ensureHostDevice } from "./host-device.ts";
+import { meetCondition } from "./meet-condition.ts";
 import type { Step, StepKind } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { providerOf } from "./ports.ts";
@@ -31,8 +32,11 @@ const STEP_DEADLINES_MS: Readonly<Record<StepKind, number>> = {
   awaitGuest: 5 * 60_000,
   openAgentSocket: 30_000,
   closeAgentSocket: 30_000,
+  // Its own time limit is the microVM's, and at most an hour; this is for one that does not keep it
+  awaitCondition: 2 * 60 * 60_000,
   pauseMachine: 30_000,
   resumeMachine: 30_000,
+  adjustMachine: 2 * 60_000,
   stopMachine: 60_000,
   beginRun: 30_000,
   removeInterface: 30_000,
@@ -45,6 +49,8 @@ export const deadlineOf = (
   step: { readonly kind: StepKind; readonly graceMs?: number | undefined },
   graceMs: number,
 ): number => STEP_DEADLINES_MS[step.kind] + (step.kind === "stopMachine" ? (step.graceMs ?? graceMs) : 0);
+
+const MIB = 1024 * 1024;
 
 export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHandlers => ({
   async pullImage(vm, { image }, signal) {
@@ -66,6 +72,8 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
       { format, isReadOnly: volume.isReadOnly, partitionId: volume.partitionId },
       signal,
     );
+    if (volume.grownToMib !== undefined)
+      await ports.volumes.grow(directory, volumeId, volume.grownToMib * MIB, signal);
     return { volumes: { ...vm.status.volumes, [volumeId]: hostPath(disk.path) } };
   },
 
@@ -103,6 +111,11 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
     return { vsockPath: undefined };
   },
 
+  async awaitCondition(vm, { condition }, signal) {
+    await meetCondition(vm, condition, ports, signal);
+    return {};
+  },
+
   async pauseMachine(vm, _step, signal) {
     await providerOf(ports, vm).pause(refOf(vm, ports), signal);
     return {};
@@ -110,6 +123,12 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
 
   async resumeMachine(vm, _step, signal) {
     await providerOf(ports, vm).resume(refOf(vm, ports), signal);
+    return {};
+  },
+
+  async adjustMachine(vm, _step, signal) {
+    const { machine } = await prepareMachine(vm, ports, signal);
+    await providerOf(ports, vm).adjust(machine, signal);
     return {};
   },
 

@@ -42,6 +42,7 @@ export class Repository {
   readonly #clock: Clock;
   readonly #held = new Map<Uid, Held>();
   readonly #listeners = new Map<Uid, Set<Listener>>();
+  readonly #subscribers = new Set<(uid: Uid, vm: MicroVM | undefined) => void>();
   /** The last change of each record that is on its way: changes of one record queue up */
   readonly #tails = new Map<Uid, Promise<unknown>>();
   /** On their way to the store, so that two creates in one tick cannot both find a name or a quota free */
@@ -218,6 +219,12 @@ export class Repository {
     }
   }
 
+  /** Calls `listener` with each record that memory shows anew, and `undefined` for one that is gone, until told to end. */
+  subscribe(listener: (uid: Uid, vm: MicroVM | undefined) => void): () => void {
+    this.#subscribers.add(listener);
+    return () => void this.#subscribers.delete(listener);
+  }
+
   async #inTurn<T>(uid: Uid, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(uid) ?? Promise.resolve();
     const mine = before.then(work, work);
@@ -232,5 +239,6 @@ export class Repository {
   #announce(uid: Uid, vm: MicroVM | undefined, revision: number): void {
     this.journal.written(revision);
     for (const listener of this.#listeners.get(uid) ?? []) listener(vm);
+    for (const listener of this.#subscribers) listener(uid, vm);
   }
 }

@@ -5,6 +5,7 @@
  * Every method throws `FlintlockError` and nothing else.
  */
 import type { Caller } from "../domain/caller.ts";
+import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
@@ -92,6 +93,20 @@ export interface MicroVMUseCases {
   connectByUid(uid: string, port: number, signal: AbortSignal): Promise<ByteStream>;
   /** A connection to a TCP port, 1 to 65535, of the guest's loopback, once the port took it. */
   forward(target: Target, port: number, signal: AbortSignal): Promise<ByteStream>;
+  /**
+   * Asks its guest whether conditions hold, one after the other, each until it does: tells each answer that is news.
+   * @throws FlintlockError `deadline_exceeded` – with what was seen last; `failed_precondition` – it does not run, nor will
+   */
+  probe(target: Target, request: ProbeRequest, signal: AbortSignal): AsyncIterable<ProbeReport>;
+  /** Files of the guest as a tar stream, in the guest's own bytes. @throws FlintlockError as `GuestSessions` says */
+  copyOut(target: Target, request: CopyOut, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** A tar stream into a directory of the guest; all is written when it resolves. */
+  copyIn(
+    target: Target,
+    request: CopyIn,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
   /** Pieces in the order in which they came, to the second. */
   logs(target: Target, input: LogInput, signal: AbortSignal): AsyncIterable<LogPiece>;
@@ -104,6 +119,20 @@ export interface MicroVMUseCases {
     scope: MetricScope,
     signal: AbortSignal,
   ): Promise<readonly MicroVMMeasurement[]>;
+}
+
+export interface ProbeRequest {
+  /** As `domain/guest-condition.ts` has them, 1 to 8 */
+  readonly conditions: readonly string[];
+  /** For all of them; 0 = no limit */
+  readonly timeoutSeconds: number;
+}
+
+export interface ProbeReport {
+  readonly condition: string;
+  readonly isMet: boolean;
+  /** What was seen: the guest's words, one line */
+  readonly seen: string;
 }
 
 export interface Updated {

@@ -152,6 +152,18 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         changing("microvms.forward", await meant(target), {
           work: () => microvms.forward(target, port, signal),
         }),
+      probe: async function* (target, request, signal) {
+        const subject = await meant(target);
+        yield* changingStream("microvms.probe", subject, () => microvms.probe(target, request, signal));
+      },
+      async *copyOut(target, request, signal) {
+        const subject = await meant(target);
+        yield* changingStream("microvms.copyOut", subject, () => microvms.copyOut(target, request, signal));
+      },
+      copyIn: async (target, request, archive, signal) =>
+        changing("microvms.copyIn", await meant(target), {
+          work: () => microvms.copyIn(target, request, archive, signal),
+        }),
       console: async (target, signal) =>
         changing("microvms.console", await meant(target), { work: () => microvms.console(target, signal) }),
       logs: (target, options, signal) =>

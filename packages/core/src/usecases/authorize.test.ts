@@ -90,6 +90,10 @@ const noChange = {
   maxRestarts: 0,
   vcpu: 0,
   memoryInMb: 0,
+  publish: [],
+  unpublish: [],
+  diskInMb: 0,
+  volumeSizesInMb: {},
 };
 const everything = {
   since: "beginning",
@@ -121,6 +125,11 @@ const CALLS = {
     execByUid: ({ microvms }) => microvms.execByUid(red.uid, command, signal),
     connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 22, signal),
     forward: ({ microvms }) => microvms.forward(target(), 80, signal),
+    probe: ({ microvms }) => microvms.probe(target(), { conditions: ["agent"], timeoutSeconds: 1 }, signal),
+    copyOut: ({ microvms }) =>
+      microvms.copyOut(target(), { path: "/", followsLink: false, isHeaderOnly: false }, signal),
+    copyIn: ({ microvms }) =>
+      microvms.copyIn(target(), { path: "/", keepsOwners: false }, (async function* () {})(), signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
@@ -159,7 +168,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|console|logs)$/.test(
+    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|copyOut|copyIn|console|logs)$/.test(
       operation,
     ),
   ),

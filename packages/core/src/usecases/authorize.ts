@@ -45,6 +45,9 @@ export const ROLE_FOR = {
     execByUid: "operator",
     connectByUid: "operator",
     forward: "operator",
+    probe: "operator",
+    copyOut: "operator",
+    copyIn: "operator",
     console: "operator",
     logs: "viewer",
     measure: "viewer",
@@ -167,6 +170,18 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     forward: async (target, port, signal) => {
       need("forward");
       return microvms.forward(await visible(target), port, signal);
+    },
+    async *probe(target, request, signal) {
+      need("probe");
+      yield* microvms.probe(await visible(target), request, signal);
+    },
+    async *copyOut(target, request, signal) {
+      need("copyOut");
+      yield* microvms.copyOut(await visible(target), request, signal);
+    },
+    copyIn: async (target, request, archive, signal) => {
+      need("copyIn");
+      await microvms.copyIn(await visible(target), request, archive, signal);
     },
     console: async (target, signal) => {
       need("console");

@@ -1,12 +1,23 @@
 /** The microVM half of the use cases: reads from the records, writes wishes into them, streams from the guest. */
 
+import { parseGuestPath } from "../domain/copy-rules.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
 import { type LogInput, parseLogs } from "../domain/log-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
-import { pause, type RunChange, refuseDeleted, restart, resume, start, stop } from "../domain/run-wish.ts";
+import { isAwaited } from "../domain/readiness.ts";
+import {
+  deleted,
+  pause,
+  type RunChange,
+  refuseDeleted,
+  restart,
+  resume,
+  start,
+  stop,
+} from "../domain/run-wish.ts";
 import { parseLabels } from "../domain/spec-rules.ts";
 import type { Uid } from "../domain/units.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
@@ -18,6 +29,7 @@ import type { ExecSession, ListFilter, MicroVMUseCases, ProcessSession, Target }
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
+import { probeGuest } from "./probe.ts";
 import { resolveTarget } from "./target.ts";
 import { updateMicroVM } from "./update-microvm.ts";
 
@@ -36,11 +48,7 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     await repository.update(uid, (vm) => {
       if (vm.deletedAt !== undefined) return vm;
       if (vm.isProtected) throw protectedFromDeletion(vm);
-      return {
-        ...vm,
-        deletedAt: now,
-        status: { ...vm.status, state: "deleting", retry: 0, notBefore: undefined },
-      };
+      return deleted(vm, now);
     });
     parts.poke(uid);
   };
@@ -52,11 +60,11 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     return vm;
   };
 
-  /** Waits until the guest can be talked to. Returns the record, whose state is `created` or `exited`. */
+  /** Waits until the guest can be talked to, ready or not. Returns the record; its state may be `exited`. */
   const whenRunning = async (uid: Uid, signal: AbortSignal): Promise<MicroVM> => {
     for await (const vm of repository.watch(uid, signal)) {
       if (vm === undefined) throw notFound(`microvm ${uid}`);
-      if (vm.status.state === "created" || vm.status.state === "exited") return vm;
+      if (vm.status.state === "created" || vm.status.state === "exited" || isAwaited(vm)) return vm;
       if (vm.status.state === "failed") throw failureOf(vm);
       if (vm.status.state === "deleting") {
         throw new FlintlockError("failed_precondition", `microvm ${vm.id} is being deleted`);
@@ -83,6 +91,13 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
         await session.signal(name);
       },
     };
+  };
+
+  /** To its agent, once it runs. */
+  const connectRunning = async (target: Target, signal: AbortSignal): Promise<ByteStream> => {
+    const vm = await whenRunning(resolve(target).uid, signal);
+    if (vm.status.state === "exited") throw notReady(vm);
+    return connect(vm, AGENT_PORT, signal);
   };
 
   return {
@@ -120,15 +135,28 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     async exec(target: Target, input: ExecInput, signal: AbortSignal): Promise<ExecSession> {
       const request = parseExec(input);
       const vm = await whenRunning(resolve(target).uid, signal);
-      if (vm.status.state !== "created") throw notReady(vm);
+      if (vm.status.state === "exited") throw notReady(vm);
       return run(vm, request, signal);
     },
 
     async forward(target, port, signal) {
       if (!isPort(port)) throw invalidField("port", "must be 1 to 65535");
-      const vm = await whenRunning(resolve(target).uid, signal);
-      if (vm.status.state !== "created") throw notReady(vm);
-      return parts.sessions.forward(await connect(vm, AGENT_PORT, signal), port, signal);
+      return parts.sessions.forward(await connectRunning(target, signal), port, signal);
+    },
+
+    async *copyOut(target, request, signal) {
+      const path = parseGuestPath(request.path, "path");
+      yield* parts.sessions.copyOut(await connectRunning(target, signal), { ...request, path }, signal);
+    },
+
+    async copyIn(target, request, archive, signal) {
+      const path = parseGuestPath(request.path, "start.path");
+      await parts.sessions.copyIn(
+        await connectRunning(target, signal),
+        { ...request, path },
+        archive,
+        signal,
+      );
     },
 
     async execByUid(uid, input, signal) {
@@ -138,6 +166,19 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
     async connectByUid(uid, port, signal) {
       return connect(withAgent(repository.get(parseUid(uid))), port, signal);
+    },
+
+    async *probe(target, request, signal) {
+      const { probe, clock } = parts.ports;
+      const openerOf = (vm: MicroVM) => (port: number, attempt: AbortSignal) => connect(vm, port, attempt);
+      const running = async (uid: Uid, attempt: AbortSignal): Promise<MicroVM> => {
+        const vm = await whenRunning(uid, attempt);
+        if (vm.status.state === "exited") throw notReady(vm);
+        return vm;
+      };
+      const isPending = (uid: Uid) => repository.find(uid)?.status.state === "pending";
+      const guest = { probe, clock, whenRunning: running, isPending, openerOf };
+      yield* probeGuest(guest, resolve(target).uid, request, signal);
     },
 
     async console(target, signal) {

@@ -1,6 +1,8 @@
 import {
   type Capability,
   type CreateInput,
+  countedUse,
+  Expirer,
   type ExtensionInput,
   eventUseCases,
   type GuestSessions,
@@ -22,6 +24,7 @@ import {
 } from "@flintlock/core";
 import { FakeSeeds, fakeCloudInit } from "./fake-cloud-init.ts";
 import { FakeHost, FakeImages } from "./fake-host.ts";
+import { FakeProbe } from "./fake-probe.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { RecordedTelemetry } from "./recorded-telemetry.ts";
@@ -44,6 +47,7 @@ export class World {
   readonly host = new FakeHost();
   readonly images = new FakeImages();
   readonly seeds = new FakeSeeds();
+  readonly probe = new FakeProbe();
   readonly provider: SimulatedProvider;
   /** All of them, those first that "auto" prefers; to be filled before a daemon starts */
   readonly providers: SimulatedProvider[];
@@ -79,6 +83,7 @@ export class World {
       directories: this.host,
       network: this.host,
       cloudInit: fakeCloudInit,
+      probe: this.probe,
       seeds: this.seeds,
       sharedDirectories: this.host,
       clock: this.clock,
@@ -86,7 +91,8 @@ export class World {
       telemetry: tellEach(this.#listeners),
     };
     const reconciler = new Reconciler(ports, { limits: { bootMachine: 2 }, deleteGraceMs: 1000 });
-    const microvms = microvmUseCases({
+    const expirer = new Expirer(ports, (uid) => reconciler.poke(uid));
+    const uncounted = microvmUseCases({
       ports,
       ids: this.ids,
       hostPorts: this.host,
@@ -98,12 +104,14 @@ export class World {
       hasUniqueNames: false,
       quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
+      idle: (uid) => reconciler.idle(uid),
       sessions: this.sessions,
       logs: noLogs,
     });
     reconciler.resync();
+    const microvms = countedUse(uncounted, expirer);
     const events = eventUseCases({ repository, clock: this.clock });
-    return { repository, reconciler, microvms, events, bad };
+    return { repository, reconciler, expirer, microvms, events, bad };
   }
 }
 
@@ -112,6 +120,10 @@ const noSessions: GuestSessions = {
   exec: () => Promise.reject(new Error("a simulated guest has no agent")),
   forward: () => Promise.reject(new Error("a simulated guest has no agent")),
   extensions: () => Promise.reject(new Error("a simulated guest has no agent")),
+  copyOut: () => {
+    throw new Error("a simulated guest has no agent");
+  },
+  copyIn: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

@@ -142,7 +142,7 @@ const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: Ab
   }
 };
 
-const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
+export const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
   await stream.write(encodeJson(CONTROL.request, { version: 1, ...body }));
 
 /** One request, its stdout as text, exit 0. */
@@ -174,7 +174,7 @@ const bounded = async function* (bytes: AsyncIterable<Uint8Array>, op: string): 
   }
 };
 
-const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
+export const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
   async stdin(bytes) {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
       await stream.write(encodeControl(CONTROL.stdin, bytes.subarray(at, at + CHUNK_BYTES)));
@@ -202,7 +202,7 @@ const refused = (words: string): FlintlockError =>
   );
 
 /** Output in order; the last is `exit`. Throws when the stream ends without one. */
-const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
+export const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
   let unknown = 0;
   for await (const frame of framesOf(stream)) {
     const output = outputOf(frame);
@@ -253,7 +253,7 @@ const jsonOf = (payload: Uint8Array): Readonly<Record<string, unknown>> => {
 };
 
 /** The guest's words, fit for a terminal. */
-const message = (value: unknown): string =>
+export const message = (value: unknown): string =>
   typeof value === "string" ? value.replace(/\p{C}+/gu, " ").slice(0, MAX_MESSAGE_LENGTH) : "no reason given";
 
 const sizeOf = ({ rows, columns }: TerminalSize): { rows: number; cols: number } => ({
@@ -261,5 +261,5 @@ const sizeOf = ({ rows, columns }: TerminalSize): { rows: number; cols: number }
   cols: Math.max(1, Math.min(MAX_TERMINAL, Math.trunc(columns))),
 });
 
-const broken = (what: string, cause?: unknown): FlintlockError =>
+export const broken = (what: string, cause?: unknown): FlintlockError =>
   new FlintlockError("unavailable", what, { cause });

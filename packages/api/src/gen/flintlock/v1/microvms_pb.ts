@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3BAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIQg4KDF9iYWxsb29uX21pYiLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJqCgpSYXRlTGltaXRzEiAKGG5ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZBgBIAEoBBIdChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKAQSGwoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItYCCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRIUCgxtYXhfcmVzdGFydHMYByABKA0SKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBARIRCglwcm90ZWN0ZWQYCiABKAhCDgoMX2JhbGxvb25fbWliIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL4AgoNVXBkYXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhcKCmlmX3ZlcnNpb24YAyABKA1IAIgBARIPCgdkcnlfcnVuGAQgASgIEjcKBmxhYmVscxgFIAMoCzInLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhUKDXJlbW92ZV9sYWJlbHMYBiADKAkSLAoHcmVzdGFydBgHIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EhQKDG1heF9yZXN0YXJ0cxgIIAEoDRIWCglwcm90ZWN0ZWQYCSABKAhIAYgBARIMCgR2Y3B1GAogASgNEhQKDG1lbW9yeV9pbl9tYhgLIAEoDRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg0KC19pZl92ZXJzaW9uQgwKCl9wcm90ZWN0ZWQiXwoOVXBkYXRlUmVzcG9uc2USJgoHbWljcm92bRgBIAEoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEiUKB2NoYW5nZXMYAiADKAsyFC5mbGludGxvY2sudjEuQ2hhbmdlIoABCgZDaGFuZ2USDQoFZmllbGQYASABKAkSKwoGZWZmZWN0GAIgASgOMhsuZmxpbnRsb2NrLnYxLkNoYW5nZS5FZmZlY3QiOgoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEggKBExJVkUQARIOCgpORVhUX1NUQVJUEAIiMgoNRGVsZXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjEKDFN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIm0KC1N0b3BSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzInAKDlJlc3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGgoNZ3JhY2Vfc2Vjb25kcxgDIAEoDUgAiAEBEg0KBWZvcmNlGAQgASgIQhAKDl9ncmFjZV9zZWNvbmRzIjEKDFBhdXNlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIjIKDVJlc3VtZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJDCgtXYWl0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhEKCWNvbmRpdGlvbhgDIAEoCSJtCgtMb2dzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg4KBmZvbGxvdxgDIAEoCBIMCgR0YWlsGAQgASgNEg4KBnNvdXJjZRgFIAEoCRINCgVzaW5jZRgGIAEoCSIsCgxMb2dzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIOCgZzb3VyY2UYAiABKAkirAEKDUF0dGFjaFJlcXVlc3QSKgoFc3RhcnQYASABKAsyGS5mbGludGxvY2sudjEuQXR0YWNoU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIl4KC0F0dGFjaFN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSLAoIdGVybWluYWwYAyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplIi0KDFRlcm1pbmFsU2l6ZRIMCgRyb3dzGAEgASgNEg8KB2NvbHVtbnMYAiABKA0iVAoOQXR0YWNoUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSABCCQoHcGF5bG9hZCKoAQoLRXhlY1JlcXVlc3QSKAoFc3RhcnQYASABKAsyFy5mbGludGxvY2sudjEuRXhlY1N0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCKoAgoJRXhlY1N0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSCwoDY21kGAMgASgJEgwKBGFyZ3MYBCADKAkSCwoDY3dkGAUgASgJEi0KA2VudhgGIAMoCzIgLmZsaW50bG9jay52MS5FeGVjU3RhcnQuRW52RW50cnkSDQoFc2hlbGwYByABKAgSDAoEdXNlchgIIAEoCRIXCg90aW1lb3V0X3NlY29uZHMYCSABKAUSEQoJaGFzX3N0ZGluGAogASgIEiwKCHRlcm1pbmFsGAsgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZRoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImMKDEV4ZWNSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIABIPCgVlcnJvchgEIAEoCUgAQgkKB3BheWxvYWQiZwoORm9yd2FyZFJlcXVlc3QSKwoFc3RhcnQYASABKAsyGi5mbGludGxvY2sudjEuRm9yd2FyZFN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAEg0KA2VvZhgDIAEoCEgAQgkKB3BheWxvYWQiPwoMRm9yd2FyZFN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEcG9ydBgDIAEoDSJQCg9Gb3J3YXJkUmVzcG9uc2USEwoJY29ubmVjdGVkGAEgASgISAASDgoEZGF0YRgCIAEoDEgAEg0KA2VvZhgDIAEoCEgAQgkKB3BheWxvYWQiWAoOQ29uc29sZVJlcXVlc3QSKwoFc3RhcnQYASABKAsyGi5mbGludGxvY2sudjEuQ29uc29sZVN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAQgkKB3BheWxvYWQiMQoMQ29uc29sZVN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiHwoPQ29uc29sZVJlc3BvbnNlEgwKBGRhdGEYASABKAwqdwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABILCgdQRU5ESU5HEAESCwoHUlVOTklORxACEgoKBkVYSVRFRBADEgoKBkZBSUxFRBAEEgwKCERFTEVUSU5HEAUSCwoHU1RPUFBFRBAGEgoKBlBBVVNFRBAHKmcKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIGCgJOTxABEgoKBkFMV0FZUxACEg4KCk9OX0ZBSUxVUkUQAxISCg5VTkxFU1NfU1RPUFBFRBAEMrULCghNaWNyb1ZNcxJVCgZDcmVhdGUSGy5mbGludGxvY2sudjEuQ3JlYXRlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIheC0+STAhE6ASoiDC92MS9taWNyb3ZtcxJVCgNHZXQSGC5mbGludGxvY2sudjEuR2V0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIh2C0+STAhcSFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJTCgRMaXN0EhkuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxpc3RSZXNwb25zZSIUgtPkkwIOEgwvdjEvbWljcm92bXMSXAoGRGVsZXRlEhsuZmxpbnRsb2NrLnYxLkRlbGV0ZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiHYLT5JMCFyoVL3YxL21pY3Jvdm1zL3t0YXJnZXR9EmUKBlVwZGF0ZRIbLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlc3BvbnNlIiCC0+STAho6ASoyFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJiCgVTdGFydBIaLmZsaW50bG9jay52MS5TdGFydFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSImgtPkkwIgOgEqIhsvdjEvbWljcm92bXMve3RhcmdldH06c3RhcnQSXwoEU3RvcBIZLmZsaW50bG9jay52MS5TdG9wUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiWC0+STAh86ASoiGi92MS9taWNyb3Ztcy97dGFyZ2V0fTpzdG9wEmgKB1Jlc3RhcnQSHC5mbGludGxvY2sudjEuUmVzdGFydFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIogtPkkwIiOgEqIh0vdjEvbWljcm92bXMve3RhcmdldH06cmVzdGFydBJiCgVQYXVzZRIaLmZsaW50bG9jay52MS5QYXVzZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSImgtPkkwIgOgEqIhsvdjEvbWljcm92bXMve3RhcmdldH06cGF1c2USZQoGUmVzdW1lEhsuZmxpbnRsb2NrLnYxLlJlc3VtZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIngtPkkwIhOgEqIhwvdjEvbWljcm92bXMve3RhcmdldH06cmVzdW1lEl4KBFdhaXQSGS5mbGludGxvY2sudjEuV2FpdFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH06d2FpdDABEmMKBExvZ3MSGS5mbGludGxvY2sudjEuTG9nc1JlcXVlc3QaGi5mbGludGxvY2sudjEuTG9nc1Jlc3BvbnNlIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fS9sb2dzMAESRwoGQXR0YWNoEhsuZmxpbnRsb2NrLnYxLkF0dGFjaFJlcXVlc3QaHC5mbGludGxvY2sudjEuQXR0YWNoUmVzcG9uc2UoATABEkEKBEV4ZWMSGS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaGi5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJKCgdGb3J3YXJkEhwuZmxpbnRsb2NrLnYxLkZvcndhcmRSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkZvcndhcmRSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLmBQoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIEisKCnJlYWR5X3doZW4YFCABKAsyFy5mbGludGxvY2sudjEuUmVhZHlXaGVuEjIKDmNvbmRpdGlvbnNfbWV0GBUgAygLMhouZmxpbnRsb2NrLnYxLkNvbmRpdGlvbk1ldBIkCgZleHBpcnkYFiABKAsyFC5mbGludGxvY2sudjEuRXhwaXJ5EiYKB2V4cGlyZWQYFyABKAsyFS5mbGludGxvY2sudjEuRXhwaXJlZEIOCgxfYmFsbG9vbl9taWIi1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiagoKUmF0ZUxpbWl0cxIgChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKAQSHQoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgEEhsKE2Rpc2tfb3BzX3Blcl9zZWNvbmQYAyABKA0iOAoJUmVhZHlXaGVuEhIKCmNvbmRpdGlvbnMYASADKAkSFwoPdGltZW91dF9zZWNvbmRzGAIgASgNIkkKDENvbmRpdGlvbk1ldBIRCgljb25kaXRpb24YASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqsBCgZFeHBpcnkSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGlkbGVfc2Vjb25kcxgCIAEoDRIrCgZhY3Rpb24YAyABKA4yGy5mbGludGxvY2sudjEuRXhwaXJ5LkFjdGlvbiI2CgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASCgoGREVMRVRFEAESCAoEU1RPUBACIm0KB0V4cGlyZWQSDQoFY2F1c2UYASABKAkSKwoGYWN0aW9uGAIgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24SJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEirQMKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBEhEKCXByb3RlY3RlZBgKIAEoCBIrCgpyZWFkeV93aGVuGBQgASgLMhcuZmxpbnRsb2NrLnYxLlJlYWR5V2hlbhIoCgZleHBpcnkYFSABKAsyGC5mbGludGxvY2sudjEuRXhwaXJ5V2lzaEIOCgxfYmFsbG9vbl9taWIiZAoKRXhwaXJ5V2lzaBITCgt0dGxfc2Vjb25kcxgBIAEoDRIUCgxpZGxlX3NlY29uZHMYAiABKA0SKwoGYWN0aW9uGAMgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24iLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIr4GCg1VcGRhdGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoKaWZfdmVyc2lvbhgDIAEoDUgAiAEBEg8KB2RyeV9ydW4YBCABKAgSNwoGbGFiZWxzGAUgAygLMicuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuTGFiZWxzRW50cnkSFQoNcmVtb3ZlX2xhYmVscxgGIAMoCRIsCgdyZXN0YXJ0GAcgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSFAoMbWF4X3Jlc3RhcnRzGAggASgNEhYKCXByb3RlY3RlZBgJIAEoCEgBiAEBEgwKBHZjcHUYCiABKA0SFAoMbWVtb3J5X2luX21iGAsgASgNEioKBmxpbWl0cxgMIAEoCzIaLmZsaW50bG9jay52MS5MaW1pdENoYW5nZXMSGAoLYmFsbG9vbl9taWIYDSABKA1IAogBARIjCgdwdWJsaXNoGA4gAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSJQoJdW5wdWJsaXNoGA8gAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSEgoKZGlza19pbl9tYhgQIAEoDRJMChJ2b2x1bWVfc2l6ZXNfaW5fbWIYESADKAsyMC5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdC5Wb2x1bWVTaXplc0luTWJFbnRyeRIYCgt0dGxfc2Vjb25kcxgUIAEoDUgDiAEBEhkKDGlkbGVfc2Vjb25kcxgVIAEoDUgEiAEBEjIKDWV4cGlyeV9hY3Rpb24YFiABKA4yGy5mbGludGxvY2sudjEuRXhwaXJ5LkFjdGlvbhotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjYKFFZvbHVtZVNpemVzSW5NYkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDToCOAFCDQoLX2lmX3ZlcnNpb25CDAoKX3Byb3RlY3RlZEIOCgxfYmFsbG9vbl9taWJCDgoMX3R0bF9zZWNvbmRzQg8KDV9pZGxlX3NlY29uZHMiygEKDExpbWl0Q2hhbmdlcxIlChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKARIAIgBARIiChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKARIAYgBARIgChNkaXNrX29wc19wZXJfc2Vjb25kGAMgASgNSAKIAQFCGwoZX25ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZEIYChZfZGlza19ieXRlc19wZXJfc2Vjb25kQhYKFF9kaXNrX29wc19wZXJfc2Vjb25kIl8KDlVwZGF0ZVJlc3BvbnNlEiYKB21pY3Jvdm0YASABKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIlCgdjaGFuZ2VzGAIgAygLMhQuZmxpbnRsb2NrLnYxLkNoYW5nZSKAAQoGQ2hhbmdlEg0KBWZpZWxkGAEgASgJEisKBmVmZmVjdBgCIAEoDjIbLmZsaW50bG9jay52MS5DaGFuZ2UuRWZmZWN0IjoKBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIICgRMSVZFEAESDgoKTkVYVF9TVEFSVBACIjIKDURlbGV0ZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIxCgxTdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJtCgtTdG9wUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhoKDWdyYWNlX3NlY29uZHMYAyABKA1IAIgBARINCgVmb3JjZRgEIAEoCEIQCg5fZ3JhY2Vfc2Vjb25kcyJwCg5SZXN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhoKDWdyYWNlX3NlY29uZHMYAyABKA1IAIgBARINCgVmb3JjZRgEIAEoCEIQCg5fZ3JhY2Vfc2Vjb25kcyIxCgxQYXVzZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIyCg1SZXN1bWVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiQwoLV2FpdFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIRCgljb25kaXRpb24YAyABKAkibQoLTG9nc1JlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIOCgZmb2xsb3cYAyABKAgSDAoEdGFpbBgEIAEoDRIOCgZzb3VyY2UYBSABKAkSDQoFc2luY2UYBiABKAkiLAoMTG9nc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwSDgoGc291cmNlGAIgASgJIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkImcKDkZvcndhcmRSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkZvcndhcmRTdGFydEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIj8KDEZvcndhcmRTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBvcnQYAyABKA0iUAoPRm9yd2FyZFJlc3BvbnNlEhMKCWNvbm5lY3RlZBgBIAEoCEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIl4KDFByb2JlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhIKCmNvbmRpdGlvbnMYAyADKAkSFwoPdGltZW91dF9zZWNvbmRzGAQgASgNIj0KDVByb2JlUmVzcG9uc2USEQoJY29uZGl0aW9uGAEgASgJEgsKA21ldBgCIAEoCBIMCgRzZWVuGAMgASgJImsKDkNvcHlPdXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEcGF0aBgDIAEoCRITCgtmb2xsb3dfbGluaxgEIAEoCBITCgtoZWFkZXJfb25seRgFIAEoCCIfCg9Db3B5T3V0UmVzcG9uc2USDAoEZGF0YRgBIAEoDCJWCg1Db3B5SW5SZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkNvcHlJblN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAQgkKB3BheWxvYWQiUwoLQ29weUluU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRwYXRoGAMgASgJEhMKC2tlZXBfb3duZXJzGAQgASgIIhAKDkNvcHlJblJlc3BvbnNlIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDLZDQoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHRm9yd2FyZBIcLmZsaW50bG9jay52MS5Gb3J3YXJkUmVxdWVzdBodLmZsaW50bG9jay52MS5Gb3J3YXJkUmVzcG9uc2UoATABEmoKBVByb2JlEhouZmxpbnRsb2NrLnYxLlByb2JlUmVxdWVzdBobLmZsaW50bG9jay52MS5Qcm9iZVJlc3BvbnNlIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpwcm9iZTABEm0KB0NvcHlPdXQSHC5mbGludGxvY2sudjEuQ29weU91dFJlcXVlc3QaHS5mbGludGxvY2sudjEuQ29weU91dFJlc3BvbnNlIiOC0+STAh0SGy92MS9taWNyb3Ztcy97dGFyZ2V0fS9maWxlczABEkcKBkNvcHlJbhIbLmZsaW50bG9jay52MS5Db3B5SW5SZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkNvcHlJblJlc3BvbnNlKAEwARJKCgdDb25zb2xlEhwuZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvbnNvbGVSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -130,6 +130,32 @@ export type MicroVM = Message<"flintlock.v1.MicroVM"> & {
    * @generated from field: bool protected = 17;
    */
   protected: boolean;
+
+  /**
+   * @generated from field: flintlock.v1.ReadyWhen ready_when = 20;
+   */
+  readyWhen?: ReadyWhen | undefined;
+
+  /**
+   * Of `ready_when`, in the present run.
+   *
+   * @generated from field: repeated flintlock.v1.ConditionMet conditions_met = 21;
+   */
+  conditionsMet: ConditionMet[];
+
+  /**
+   * Absent: it lives until it is deleted.
+   *
+   * @generated from field: flintlock.v1.Expiry expiry = 22;
+   */
+  expiry?: Expiry | undefined;
+
+  /**
+   * How its time was last over.
+   *
+   * @generated from field: flintlock.v1.Expired expired = 23;
+   */
+  expired?: Expired | undefined;
 };
 
 /**
@@ -267,6 +293,151 @@ export const RateLimitsSchema: GenMessage<RateLimits> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 3);
 
 /**
+ * What the guest has to come to before it is RUNNING, after each start.
+ *
+ * @generated from message flintlock.v1.ReadyWhen
+ */
+export type ReadyWhen = Message<"flintlock.v1.ReadyWhen"> & {
+  /**
+   * As in ProbeRequest, 1 to 8, awaited one after the other.
+   *
+   * @generated from field: repeated string conditions = 1;
+   */
+  conditions: string[];
+
+  /**
+   * For all of them, since the guest was up, 1 to 3600; then the microVM has FAILED. 0: 300.
+   *
+   * @generated from field: uint32 timeout_seconds = 2;
+   */
+  timeoutSeconds: number;
+};
+
+/**
+ * Describes the message flintlock.v1.ReadyWhen.
+ * Use `create(ReadyWhenSchema)` to create a new message.
+ */
+export const ReadyWhenSchema: GenMessage<ReadyWhen> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 4);
+
+/**
+ * @generated from message flintlock.v1.ConditionMet
+ */
+export type ConditionMet = Message<"flintlock.v1.ConditionMet"> & {
+  /**
+   * @generated from field: string condition = 1;
+   */
+  condition: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 2;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.ConditionMet.
+ * Use `create(ConditionMetSchema)` to create a new message.
+ */
+export const ConditionMetSchema: GenMessage<ConditionMet> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 5);
+
+/**
+ * @generated from message flintlock.v1.Expiry
+ */
+export type Expiry = Message<"flintlock.v1.Expiry"> & {
+  /**
+   * The end of its time to live; absent: it has none, or that is spent.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Longest time without a session while its guest is ready; 0: none.
+   *
+   * @generated from field: uint32 idle_seconds = 2;
+   */
+  idleSeconds: number;
+
+  /**
+   * @generated from field: flintlock.v1.Expiry.Action action = 3;
+   */
+  action: Expiry_Action;
+};
+
+/**
+ * Describes the message flintlock.v1.Expiry.
+ * Use `create(ExpirySchema)` to create a new message.
+ */
+export const ExpirySchema: GenMessage<Expiry> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 6);
+
+/**
+ * @generated from enum flintlock.v1.Expiry.Action
+ */
+export const Expiry_Action = {
+  /**
+   * It is deleted at the end of its time to live, and stopped when idle.
+   *
+   * @generated from enum value: ACTION_UNSPECIFIED = 0;
+   */
+  ACTION_UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: DELETE = 1;
+   */
+  DELETE: 1,
+
+  /**
+   * @generated from enum value: STOP = 2;
+   */
+  STOP: 2,
+} as const;
+
+/**
+ * @generated from enum flintlock.v1.Expiry.Action
+ */
+export type Expiry_Action = (typeof Expiry_Action)[keyof typeof Expiry_Action] | UnknownEnum;
+
+/**
+ * Describes the enum flintlock.v1.Expiry.Action.
+ */
+export const Expiry_ActionSchema: GenEnum<Expiry_Action> = /*@__PURE__*/
+  enumDesc(file_flintlock_v1_microvms, 6, 0);
+
+/**
+ * @generated from message flintlock.v1.Expired
+ */
+export type Expired = Message<"flintlock.v1.Expired"> & {
+  /**
+   * "ttl" or "idle".
+   *
+   * @generated from field: string cause = 1;
+   */
+  cause: string;
+
+  /**
+   * What was done. One that is protected from deletion is stopped.
+   *
+   * @generated from field: flintlock.v1.Expiry.Action action = 2;
+   */
+  action: Expiry_Action;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.Expired.
+ * Use `create(ExpiredSchema)` to create a new message.
+ */
+export const ExpiredSchema: GenMessage<Expired> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 7);
+
+/**
  * @generated from message flintlock.v1.Exit
  */
 export type Exit = Message<"flintlock.v1.Exit"> & {
@@ -293,7 +464,7 @@ export type Exit = Message<"flintlock.v1.Exit"> & {
  * Use `create(ExitSchema)` to create a new message.
  */
 export const ExitSchema: GenMessage<Exit> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 4);
+  messageDesc(file_flintlock_v1_microvms, 8);
 
 /**
  * @generated from message flintlock.v1.Failure
@@ -325,7 +496,7 @@ export type Failure = Message<"flintlock.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 5);
+  messageDesc(file_flintlock_v1_microvms, 9);
 
 /**
  * @generated from message flintlock.v1.Timing
@@ -347,7 +518,7 @@ export type Timing = Message<"flintlock.v1.Timing"> & {
  * Use `create(TimingSchema)` to create a new message.
  */
 export const TimingSchema: GenMessage<Timing> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 6);
+  messageDesc(file_flintlock_v1_microvms, 10);
 
 /**
  * @generated from message flintlock.v1.CreateRequest
@@ -414,6 +585,20 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
    * @generated from field: bool protected = 10;
    */
   protected: boolean;
+
+  /**
+   * Absent: ready once the guest is up.
+   *
+   * @generated from field: flintlock.v1.ReadyWhen ready_when = 20;
+   */
+  readyWhen?: ReadyWhen | undefined;
+
+  /**
+   * Absent: it lives until it is deleted.
+   *
+   * @generated from field: flintlock.v1.ExpiryWish expiry = 21;
+   */
+  expiry?: ExpiryWish | undefined;
 };
 
 /**
@@ -421,7 +606,38 @@ export type CreateRequest = Message<"flintlock.v1.CreateRequest"> & {
  * Use `create(CreateRequestSchema)` to create a new message.
  */
 export const CreateRequestSchema: GenMessage<CreateRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 7);
+  messageDesc(file_flintlock_v1_microvms, 11);
+
+/**
+ * @generated from message flintlock.v1.ExpiryWish
+ */
+export type ExpiryWish = Message<"flintlock.v1.ExpiryWish"> & {
+  /**
+   * From the request on, 1 to 31622400 (366 days); 0: none.
+   *
+   * @generated from field: uint32 ttl_seconds = 1;
+   */
+  ttlSeconds: number;
+
+  /**
+   * As in Expiry, 1 to 31622400.
+   *
+   * @generated from field: uint32 idle_seconds = 2;
+   */
+  idleSeconds: number;
+
+  /**
+   * @generated from field: flintlock.v1.Expiry.Action action = 3;
+   */
+  action: Expiry_Action;
+};
+
+/**
+ * Describes the message flintlock.v1.ExpiryWish.
+ * Use `create(ExpiryWishSchema)` to create a new message.
+ */
+export const ExpiryWishSchema: GenMessage<ExpiryWish> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 12);
 
 /**
  * @generated from message flintlock.v1.GetRequest
@@ -443,7 +659,7 @@ export type GetRequest = Message<"flintlock.v1.GetRequest"> & {
  * Use `create(GetRequestSchema)` to create a new message.
  */
 export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 8);
+  messageDesc(file_flintlock_v1_microvms, 13);
 
 /**
  * @generated from message flintlock.v1.ListRequest
@@ -493,7 +709,7 @@ export type ListRequest = Message<"flintlock.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 9);
+  messageDesc(file_flintlock_v1_microvms, 14);
 
 /**
  * @generated from message flintlock.v1.ListResponse
@@ -519,7 +735,7 @@ export type ListResponse = Message<"flintlock.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 10);
+  messageDesc(file_flintlock_v1_microvms, 15);
 
 /**
  * @generated from message flintlock.v1.UpdateRequest
@@ -593,6 +809,67 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
    * @generated from field: uint32 memory_in_mb = 11;
    */
   memoryInMb: number;
+
+  /**
+   * @generated from field: flintlock.v1.LimitChanges limits = 12;
+   */
+  limits?: LimitChanges | undefined;
+
+  /**
+   * Memory that the host takes back; absent: as it is.
+   *
+   * @generated from field: optional uint32 balloon_mib = 13;
+   */
+  balloonMib?: number | undefined;
+
+  /**
+   * Published besides those that are.
+   *
+   * @generated from field: repeated flintlock.v1.Port publish = 14;
+   */
+  publish: Port[];
+
+  /**
+   * No longer published: by `host_port`, and by `host_ip` and `protocol` where they are given.
+   *
+   * @generated from field: repeated flintlock.v1.Port unpublish = 15;
+   */
+  unpublish: Port[];
+
+  /**
+   * Size of the root volume, which only grows; 0: as it is.
+   *
+   * @generated from field: uint32 disk_in_mb = 16;
+   */
+  diskInMb: number;
+
+  /**
+   * Of further volumes, by id.
+   *
+   * @generated from field: map<string, uint32> volume_sizes_in_mb = 17;
+   */
+  volumeSizesInMb: { [key: string]: number };
+
+  /**
+   * From now on; 0: none. Absent: as it is.
+   *
+   * @generated from field: optional uint32 ttl_seconds = 20;
+   */
+  ttlSeconds?: number | undefined;
+
+  /**
+   * From now on; 0: none. Absent: as it is.
+   *
+   * @generated from field: optional uint32 idle_seconds = 21;
+   */
+  idleSeconds?: number | undefined;
+
+  /**
+   * Unspecified: as it is.
+   *
+   * @generated from field: flintlock.v1.Expiry.Action expiry_action = 22;
+   */
+  expiryAction: Expiry_Action;
 };
 
 /**
@@ -600,7 +877,36 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
  * Use `create(UpdateRequestSchema)` to create a new message.
  */
 export const UpdateRequestSchema: GenMessage<UpdateRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 11);
+  messageDesc(file_flintlock_v1_microvms, 16);
+
+/**
+ * What it leaves out stays as it is; 0: no limit any more.
+ *
+ * @generated from message flintlock.v1.LimitChanges
+ */
+export type LimitChanges = Message<"flintlock.v1.LimitChanges"> & {
+  /**
+   * @generated from field: optional uint64 network_bytes_per_second = 1;
+   */
+  networkBytesPerSecond?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 disk_bytes_per_second = 2;
+   */
+  diskBytesPerSecond?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint32 disk_ops_per_second = 3;
+   */
+  diskOpsPerSecond?: number | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.LimitChanges.
+ * Use `create(LimitChangesSchema)` to create a new message.
+ */
+export const LimitChangesSchema: GenMessage<LimitChanges> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.UpdateResponse
@@ -624,14 +930,14 @@ export type UpdateResponse = Message<"flintlock.v1.UpdateResponse"> & {
  * Use `create(UpdateResponseSchema)` to create a new message.
  */
 export const UpdateResponseSchema: GenMessage<UpdateResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.Change
  */
 export type Change = Message<"flintlock.v1.Change"> & {
   /**
-   * As in the request, such as "memory_in_mb"; "labels" of both fields for them.
+   * As in the request, such as "memory_in_mb"; "labels" and "ports" of both fields for them.
    *
    * @generated from field: string field = 1;
    */
@@ -648,7 +954,7 @@ export type Change = Message<"flintlock.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from enum flintlock.v1.Change.Effect
@@ -660,7 +966,7 @@ export const Change_Effect = {
   EFFECT_UNSPECIFIED: 0,
 
   /**
-   * At once.
+   * At once; of a guest that is paused, when it goes on.
    *
    * @generated from enum value: LIVE = 1;
    */
@@ -683,7 +989,7 @@ export type Change_Effect = (typeof Change_Effect)[keyof typeof Change_Effect] |
  * Describes the enum flintlock.v1.Change.Effect.
  */
 export const Change_EffectSchema: GenEnum<Change_Effect> = /*@__PURE__*/
-  enumDesc(file_flintlock_v1_microvms, 13, 0);
+  enumDesc(file_flintlock_v1_microvms, 19, 0);
 
 /**
  * @generated from message flintlock.v1.DeleteRequest
@@ -705,7 +1011,7 @@ export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.StartRequest
@@ -727,7 +1033,7 @@ export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.StopRequest
@@ -763,7 +1069,7 @@ export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.RestartRequest
@@ -797,7 +1103,7 @@ export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
  * Use `create(RestartRequestSchema)` to create a new message.
  */
 export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.PauseRequest
@@ -819,7 +1125,7 @@ export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.ResumeRequest
@@ -841,7 +1147,7 @@ export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
  * Use `create(ResumeRequestSchema)` to create a new message.
  */
 export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.WaitRequest
@@ -870,7 +1176,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -919,7 +1225,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -943,7 +1249,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 28);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -992,7 +1298,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 29);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -1019,7 +1325,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 30);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -1041,7 +1347,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 25);
+  messageDesc(file_flintlock_v1_microvms, 31);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -1078,7 +1384,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 26);
+  messageDesc(file_flintlock_v1_microvms, 32);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -1129,7 +1435,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 27);
+  messageDesc(file_flintlock_v1_microvms, 33);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -1208,7 +1514,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 28);
+  messageDesc(file_flintlock_v1_microvms, 34);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -1253,7 +1559,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 29);
+  messageDesc(file_flintlock_v1_microvms, 35);
 
 /**
  * @generated from message flintlock.v1.ForwardRequest
@@ -1290,7 +1596,7 @@ export type ForwardRequest = Message<"flintlock.v1.ForwardRequest"> & {
  * Use `create(ForwardRequestSchema)` to create a new message.
  */
 export const ForwardRequestSchema: GenMessage<ForwardRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 30);
+  messageDesc(file_flintlock_v1_microvms, 36);
 
 /**
  * @generated from message flintlock.v1.ForwardStart
@@ -1319,7 +1625,7 @@ export type ForwardStart = Message<"flintlock.v1.ForwardStart"> & {
  * Use `create(ForwardStartSchema)` to create a new message.
  */
 export const ForwardStartSchema: GenMessage<ForwardStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 31);
+  messageDesc(file_flintlock_v1_microvms, 37);
 
 /**
  * @generated from message flintlock.v1.ForwardResponse
@@ -1358,7 +1664,210 @@ export type ForwardResponse = Message<"flintlock.v1.ForwardResponse"> & {
  * Use `create(ForwardResponseSchema)` to create a new message.
  */
 export const ForwardResponseSchema: GenMessage<ForwardResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 32);
+  messageDesc(file_flintlock_v1_microvms, 38);
+
+/**
+ * @generated from message flintlock.v1.ProbeRequest
+ */
+export type ProbeRequest = Message<"flintlock.v1.ProbeRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * "agent", "cloud-init", "ssh", "ip", "tcp:PORT" or "exec:COMMAND", 1 to 8.
+   *
+   * @generated from field: repeated string conditions = 3;
+   */
+  conditions: string[];
+
+  /**
+   * For all of them, 1 to 86400, then the answer is DEADLINE_EXCEEDED; 0: as long as the call lasts.
+   *
+   * @generated from field: uint32 timeout_seconds = 4;
+   */
+  timeoutSeconds: number;
+};
+
+/**
+ * Describes the message flintlock.v1.ProbeRequest.
+ * Use `create(ProbeRequestSchema)` to create a new message.
+ */
+export const ProbeRequestSchema: GenMessage<ProbeRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 39);
+
+/**
+ * @generated from message flintlock.v1.ProbeResponse
+ */
+export type ProbeResponse = Message<"flintlock.v1.ProbeResponse"> & {
+  /**
+   * @generated from field: string condition = 1;
+   */
+  condition: string;
+
+  /**
+   * @generated from field: bool met = 2;
+   */
+  met: boolean;
+
+  /**
+   * What was seen, such as "10.0.2.15" or "Connection refused": the guest's words.
+   *
+   * @generated from field: string seen = 3;
+   */
+  seen: string;
+};
+
+/**
+ * Describes the message flintlock.v1.ProbeResponse.
+ * Use `create(ProbeResponseSchema)` to create a new message.
+ */
+export const ProbeResponseSchema: GenMessage<ProbeResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 40);
+
+/**
+ * @generated from message flintlock.v1.CopyOutRequest
+ */
+export type CopyOutRequest = Message<"flintlock.v1.CopyOutRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * Absolute, at most 4095 bytes. Entries are named from its last component on, "." where it is `/` or ends in `/.`.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Where the path is a symlink, what it leads to is meant, as with a slash at the path's end.
+   *
+   * @generated from field: bool follow_link = 4;
+   */
+  followLink: boolean;
+
+  /**
+   * Only the header of what the path leads to, symlinks followed, named by its true path.
+   *
+   * @generated from field: bool header_only = 5;
+   */
+  headerOnly: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.CopyOutRequest.
+ * Use `create(CopyOutRequestSchema)` to create a new message.
+ */
+export const CopyOutRequestSchema: GenMessage<CopyOutRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 41);
+
+/**
+ * @generated from message flintlock.v1.CopyOutResponse
+ */
+export type CopyOutResponse = Message<"flintlock.v1.CopyOutResponse"> & {
+  /**
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message flintlock.v1.CopyOutResponse.
+ * Use `create(CopyOutResponseSchema)` to create a new message.
+ */
+export const CopyOutResponseSchema: GenMessage<CopyOutResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 42);
+
+/**
+ * @generated from message flintlock.v1.CopyInRequest
+ */
+export type CopyInRequest = Message<"flintlock.v1.CopyInRequest"> & {
+  /**
+   * @generated from oneof flintlock.v1.CopyInRequest.payload
+   */
+  payload: {
+    /**
+     * @generated from field: flintlock.v1.CopyInStart start = 1;
+     */
+    value: CopyInStart;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message flintlock.v1.CopyInRequest.
+ * Use `create(CopyInRequestSchema)` to create a new message.
+ */
+export const CopyInRequestSchema: GenMessage<CopyInRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 43);
+
+/**
+ * @generated from message flintlock.v1.CopyInStart
+ */
+export type CopyInStart = Message<"flintlock.v1.CopyInStart"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * A directory that is there; absolute, at most 4095 bytes.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Files belong to whom the stream says; else to root.
+   *
+   * @generated from field: bool keep_owners = 4;
+   */
+  keepOwners: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.CopyInStart.
+ * Use `create(CopyInStartSchema)` to create a new message.
+ */
+export const CopyInStartSchema: GenMessage<CopyInStart> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 44);
+
+/**
+ * @generated from message flintlock.v1.CopyInResponse
+ */
+export type CopyInResponse = Message<"flintlock.v1.CopyInResponse"> & {
+};
+
+/**
+ * Describes the message flintlock.v1.CopyInResponse.
+ * Use `create(CopyInResponseSchema)` to create a new message.
+ */
+export const CopyInResponseSchema: GenMessage<CopyInResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 45);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -1387,7 +1896,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 33);
+  messageDesc(file_flintlock_v1_microvms, 46);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -1409,7 +1918,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 34);
+  messageDesc(file_flintlock_v1_microvms, 47);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -1426,7 +1935,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 35);
+  messageDesc(file_flintlock_v1_microvms, 48);
 
 /**
  * @generated from enum flintlock.v1.State
@@ -1688,6 +2197,37 @@ export const MicroVMs: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ForwardRequestSchema;
     output: typeof ForwardResponseSchema;
+  },
+  /**
+   * Asks the guest whether conditions hold, one after the other, each until it does: sends each answer that is news.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Probe
+   */
+  probe: {
+    methodKind: "server_streaming";
+    input: typeof ProbeRequestSchema;
+    output: typeof ProbeResponseSchema;
+  },
+  /**
+   * Files of the guest as a tar stream (pax). Over HTTP each piece is base64 in a line of JSON.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.CopyOut
+   */
+  copyOut: {
+    methodKind: "server_streaming";
+    input: typeof CopyOutRequestSchema;
+    output: typeof CopyOutResponseSchema;
+  },
+  /**
+   * A tar stream (ustar, pax or GNU) into a directory of the guest. First message: start; the client's end of the call is
+   * the stream's end. The answer comes when all is written.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.CopyIn
+   */
+  copyIn: {
+    methodKind: "bidi_streaming";
+    input: typeof CopyInRequestSchema;
+    output: typeof CopyInResponseSchema;
   },
   /**
    * The serial console, both ways. First message: target.

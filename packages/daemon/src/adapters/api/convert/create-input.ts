@@ -1,6 +1,13 @@
 /** Wire spec to `CreateInput`: only shapes change here, the rules are the core's. */
 import type { ext, types } from "@flintlock/api";
-import type { CreateInput, ExtensionInput, InterfaceInput, KernelInput, VolumeInput } from "@flintlock/core";
+import type {
+  CreateInput,
+  ExtensionInput,
+  InterfaceInput,
+  KernelInput,
+  PortInput,
+  VolumeInput,
+} from "@flintlock/core";
 
 export const createInputOf = (
   spec: types.MicroVMSpec,
@@ -91,12 +98,7 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
     cwd: process?.cwd ?? "",
     tty: process?.tty ?? false,
     attach: process?.attach ?? false,
-    ports: ports.map(({ hostIp, hostPort, guestPort, protocol }) => ({
-      hostIp,
-      hostPort,
-      guestPort,
-      protocol,
-    })),
+    ports: ports.map(portInput),
     restart: RESTART_INPUT[request.restart] ?? String(request.restart),
     maxRestarts: request.maxRestarts,
     pull: request.pull,
@@ -107,8 +109,24 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
     },
     balloonMib: request.balloonMib,
     isProtected: request.protected,
+    expiry: request.expiry && {
+      ttlSeconds: request.expiry.ttlSeconds,
+      idleSeconds: request.expiry.idleSeconds,
+      action: ACTION_INPUT[request.expiry.action] ?? String(request.expiry.action),
+    },
+    readyWhen: request.readyWhen && {
+      conditions: request.readyWhen.conditions,
+      timeoutSeconds: request.readyWhen.timeoutSeconds,
+    },
   };
 };
+
+export const portInput = ({ hostIp, hostPort, guestPort, protocol }: ext.Port): PortInput => ({
+  hostIp,
+  hostPort,
+  guestPort,
+  protocol,
+});
 
 /** By number; an unknown one goes on as its digits, for the core to refuse by name. */
 export const RESTART_INPUT: Readonly<Record<number, string>> = {
@@ -118,3 +136,6 @@ export const RESTART_INPUT: Readonly<Record<number, string>> = {
   3: "on-failure",
   4: "unless-stopped",
 };
+
+/** Likewise. */
+export const ACTION_INPUT: Readonly<Record<number, string>> = { 0: "", 1: "delete", 2: "stop" };

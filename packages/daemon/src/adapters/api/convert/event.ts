@@ -19,6 +19,7 @@ const TYPES = {
   retrying: events.Event_Type.RETRYING,
   restarting: events.Event_Type.RESTARTING,
   failed: events.Event_Type.FAILED,
+  condition_met: events.Event_Type.CONDITION_MET,
   labels_changed: events.Event_Type.LABELS_CHANGED,
   changed: events.Event_Type.CHANGED,
   deleting: events.Event_Type.DELETING,
@@ -91,5 +92,6 @@ const wireEvent = (
     labels: { ...event.labels },
     ...(event.failure !== undefined && { failure: wireFailure(event.failure) }),
     ...(event.exit !== undefined && { exit: wireExit(event.exit) }),
+    ...(event.detail !== undefined && { detail: event.detail }),
     ...(withMicroVM && microvm !== undefined && { microvm: wireExtended(microvm) }),
   });

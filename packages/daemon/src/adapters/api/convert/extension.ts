@@ -2,6 +2,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
 import type {
+  ExpiryAction,
   Failure,
   GuestExit,
   MicroVM,
@@ -61,6 +62,8 @@ export const wireExtended = (vm: MicroVM): ext.MicroVM => {
     limits: vm.spec.limits && wireLimits(vm.spec.limits),
     balloonMib: vm.spec.balloonMib,
     protected: vm.isProtected ?? false,
+    ...wireReadiness(vm),
+    ...wireExpiry(vm),
   });
 };
 
@@ -74,6 +77,38 @@ const wireLimits = ({
     diskBytesPerSecond: BigInt(diskBytesPerSecond),
     diskOpsPerSecond,
   });
+
+const wireReadiness = ({ spec: { readyWhen }, status }: MicroVM) => {
+  if (readyWhen === undefined) return {};
+  const { conditionsMet: met } = status;
+  const isOfThisRun = met !== undefined && met.readyAt === status.readyAt;
+  return {
+    readyWhen: { conditions: [...readyWhen.conditions], timeoutSeconds: readyWhen.timeoutMs / 1000 },
+    conditionsMet: Object.entries(isOfThisRun ? met.at : {}).map(([condition, at]) => ({
+      condition,
+      at: timestamp(at),
+    })),
+  };
+};
+
+const wireExpiry = ({ expiry, status: { expired } }: MicroVM) => ({
+  ...(expiry !== undefined && {
+    expiry: {
+      ...(expiry.at !== undefined && { at: timestamp(expiry.at) }),
+      idleSeconds: (expiry.idleMs ?? 0) / 1000,
+      action: expiry.action === undefined ? ext.Expiry_Action.ACTION_UNSPECIFIED : ACTIONS[expiry.action],
+    },
+  }),
+  ...(expired !== undefined && {
+    expired: { cause: expired.cause, action: ACTIONS[expired.action], at: timestamp(expired.at) },
+  }),
+});
+
+const ACTIONS = {
+  delete: ext.Expiry_Action.DELETE,
+  stop: ext.Expiry_Action.STOP,
+} as const satisfies Record<ExpiryAction, ext.Expiry_Action>;
+
 export const wireState = (state: MicroVMState): ext.State => STATES[state];
 
 export const wireExit = ({ code, reason, at }: GuestExit): MessageInitShape<typeof ext.ExitSchema> => ({

@@ -1,5 +1,13 @@
 /** What requests may hold whose rules the core's table lacks: their handlers check it. By `package.Message.field`. */
-import { type FieldRule, LOG_SINCE, LOG_SOURCES, MAX_GRACE_SECONDS, MAX_SINCE_LENGTH } from "@flintlock/core";
+import {
+  CONDITIONS_RULE,
+  type FieldRule,
+  LOG_SINCE,
+  LOG_SOURCES,
+  MAX_GRACE_SECONDS,
+  MAX_PROBE_SECONDS,
+  MAX_SINCE_LENGTH,
+} from "@flintlock/core";
 
 const TARGET = {
   type: "string",
@@ -87,6 +95,20 @@ export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
     maxLength: 7,
     values: ["running", "paused", "stopped", "exited", "deleted", "settled"],
     note: "What to wait for; settled is anything but pending, and what was stopped has exited too.",
+  },
+  "flintlock.v1.ProbeRequest.target": TARGET,
+  "flintlock.v1.ProbeRequest.namespace": NAMESPACE,
+  "flintlock.v1.ProbeRequest.conditions": {
+    ...CONDITIONS_RULE,
+    isRequired: "always",
+    note: "What to wait for, one after the other.",
+  },
+  "flintlock.v1.ProbeRequest.timeout_seconds": {
+    type: "uint32",
+    min: 1,
+    max: MAX_PROBE_SECONDS,
+    default: "as long as the call lasts",
+    note: "For all of them together.",
   },
   "flintlock.v1.LogsRequest.target": TARGET,
   "flintlock.v1.LogsRequest.namespace": NAMESPACE,

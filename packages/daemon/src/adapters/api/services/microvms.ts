@@ -11,6 +11,7 @@ import { updateInputOf, wireUpdated } from "../convert/update.ts";
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
+import { copyInHandler, copyOutHandler } from "./copy.ts";
 import { execHandler } from "./exec.ts";
 import { forwardHandler } from "./forward.ts";
 import { targetOf } from "./target.ts";
@@ -56,6 +57,13 @@ export const microvmsService = (): BoundService =>
         if (vm === undefined) throw notFound(`microVM ${target.target}`);
       }
     },
+    probe: async function* (request, { signal, useCases: { microvms } }) {
+      const { conditions, timeoutSeconds } = request;
+      const reports = microvms.probe(targetOf(request), { conditions, timeoutSeconds }, signal);
+      for await (const { condition, isMet, seen } of reports) {
+        yield create(ext.ProbeResponseSchema, { condition, met: isMet, seen });
+      }
+    },
     logs: async function* (request, { signal, useCases: { microvms } }) {
       for await (const { source, bytes: data } of microvms.logs(targetOf(request), request, signal)) {
         yield create(ext.LogsResponseSchema, { data, source });
@@ -64,6 +72,8 @@ export const microvmsService = (): BoundService =>
     attach: attachHandler,
     exec: execHandler,
     forward: forwardHandler,
+    copyOut: copyOutHandler,
+    copyIn: copyInHandler,
     console: consoleHandler,
   });
 

@@ -190,6 +190,19 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       const { output, stdin, endStdin, ...session } = echo(signal);
       return { ...session, bytes: bytesOf(output), write: stdin, end: endStdin };
     },
+    probe: async function* (target, { conditions }, signal) {
+      find(target);
+      for (const condition of conditions) yield { condition, isMet: condition !== "ssh", seen: "seen" };
+      if (conditions.includes("ssh")) await silence(signal);
+    },
+    copyOut: async function* (target, { path }) {
+      find(target);
+      yield Buffer.from(path);
+    },
+    copyIn: async (target, _request, archive) => {
+      find(target);
+      for await (const bytes of archive) loaded.bytes += bytes.length;
+    },
     console: async () => {
       throw new FlintlockError("failed_precondition", "the console is taken");
     },

@@ -13,7 +13,7 @@
  */
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
-import { type Capability, type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
+import { type Capability, type Provider, toFlintlockError } from "@flintlock/core";
 import { createAgentLinks } from "../shared/agent-links.ts";
 import { KVM_HINT, kvmObstacle } from "../shared/kvm-device.ts";
 import { launchWith, type Virtiofs } from "../shared/virtiofsd.ts";
@@ -34,7 +34,7 @@ import { VSOCK } from "./vm-config.ts";
 
 const CAPABILITIES: readonly Capability[] = ["auto-start", "macvtap", "vsock", "rate-limits", "balloon"];
 
-const traitsOf = (virtiofs: Virtiofs | undefined): ProviderTraits => ({
+const traitsOf = (virtiofs: Virtiofs | undefined): VmmDriver["traits"] => ({
   name: "cloudhypervisor",
   capabilities: new Set([...CAPABILITIES, ...(virtiofs?.isAvailable ? (["virtiofs"] as const) : [])]),
   diskFormats: ["raw"],
@@ -69,6 +69,7 @@ const driverOf = (options: CloudHypervisorOptions): VmmDriver => {
 
   return {
     traits: traitsOf(virtiofs),
+    adjusters: {},
     agentSocket: createAgentLinks({ directory: agentSocketsDir, socketName: VSOCK }),
     logs: {
       [CONSOLE_LOG]: undefined,

@@ -15,7 +15,7 @@
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { FlintlockError, type MachineRef, type ProviderTraits } from "@flintlock/core";
+import { FlintlockError, type MachineRef } from "@flintlock/core";
 import { createAgentLinks } from "../shared/agent-links.ts";
 import { readTail } from "../shared/bounded-log.ts";
 import { createKeyedLock } from "../shared/keyed-lock.ts";
@@ -32,7 +32,7 @@ import { createMetricsReader } from "./metrics.ts";
 import { hasProcessors, isPaused, isStopped, pressCtrlAltDel, runState, setPaused } from "./run-state.ts";
 import type { FirecrackerVersion } from "./version.ts";
 
-const TRAITS: ProviderTraits = {
+const TRAITS: VmmDriver["traits"] = {
   name: "firecracker",
   capabilities: new Set(["metadata-service", "vsock", "kvm-capabilities", "rate-limits", "balloon"]),
   diskFormats: ["raw"],
@@ -79,6 +79,7 @@ const firecrackerDriver = (options: FirecrackerOptions): VmmDriver => {
 
   return {
     traits: TRAITS,
+    adjusters: {},
     agentSocket: createAgentLinks({ directory: options.agentSocketsDir, socketName: VSOCK_SOCKET }),
     logs: {
       [CONSOLE_FILE]: undefined,

@@ -1,5 +1,6 @@
 /** What one kind of VMM does its own way; `vmm-provider.ts` makes a whole provider of it. */
 import type {
+  Adjustable,
   AgentSocket,
   Availability,
   ByteStream,
@@ -7,9 +8,11 @@ import type {
   Machine,
   MachineMetric,
   MachineRef,
+  MachineSettings,
   MeteredMachine,
   MetricScope,
   ProviderTraits,
+  Room,
 } from "@flintlock/core";
 import type { LogBounds } from "./bounded-log.ts";
 import type { VmmIdentity, VmmJail, VmmProcesses } from "./vmm-process.ts";
@@ -21,8 +24,21 @@ export interface AttendedVmm {
   end(reason: string): Promise<void>;
 }
 
+/** Gives a VMM that runs what `machine` says of one setting; `applied`: what it has. Idempotent. */
+export type Adjuster = (
+  machine: Machine,
+  vmm: { readonly applied: MachineSettings; readonly identity: VmmIdentity },
+  signal: AbortSignal,
+) => Promise<void>;
+
+export type Adjusters = { readonly [K in Adjustable]?: Adjuster };
+
 export interface VmmDriver {
-  readonly traits: ProviderTraits;
+  readonly traits: Omit<ProviderTraits, "adjusts">;
+  /** What can be changed of a VMM that runs */
+  readonly adjusters: Adjusters;
+  /** The most that the machine, as it is launched, can be given while it runs */
+  room?(machine: Machine): Room;
   readonly agentSocket: AgentSocket;
   /** Files of a VM's directory that grow while it runs, with their bounds; undefined = the default ones */
   readonly logs: Readonly<Record<string, LogBounds | undefined>>;
