@@ -23,9 +23,6 @@
 #define WAIT_STEP_MS 20
 #define WAIT_STEPS 500
 
-static const char *const PROCESSORS = "/sys/devices/system/cpu";
-static const char *const MEMORY = "/sys/devices/system/memory";
-
 /* Of the disk below a file system; 0 = there is none. */
 static uint64_t disk_bytes(dev_t device)
 {
@@ -71,27 +68,51 @@ void adjust_grow(const char *path)
         log_line("%s does not grow to its disk: %s", path, strerror(errno));
 }
 
-/* Writes `word` to `file` of each directory `name`N of `parent`, where it says what it `is`. */
-static bool bring_online(const char *parent, const char *name, const char *file, const char *is, const char *word)
+/* Writes `word` to `file` of each directory `name`N of `parent`, where it says something else; how many say it then. */
+static unsigned bring_online(const char *parent, const char *name, const char *file, const char *word)
 {
     DIR *entries = opendir(parent);
-    bool is_done = true;
+    unsigned count = 0;
     if (entries == NULL)
-        return errno == ENOENT;
+        return 0;
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         char path[512], text[32];
         size_t length = strlen(name);
         if (strncmp(entry->d_name, name, length) != 0 || entry->d_name[length] < '0' || entry->d_name[length] > '9')
             continue;
         snprintf(path, sizeof path, "%s/%s/%s", parent, entry->d_name, file);
-        if (file_read(path, text, sizeof text) <= 0 || strncmp(text, is, strlen(is)) != 0)
-            continue;
-        is_done = file_write(path, word) && is_done;
+        file_read_line(path, text, sizeof text);
+        if (strcmp(text, word) == 0 || (*text && file_write(path, word)))
+            count++;
     }
-    int error = errno;
     closedir(entries);
-    errno = error;
-    return is_done;
+    return count;
+}
+
+/* The first has no switch. */
+static uint64_t online_processors(void)
+{
+    bring_online("/sys/devices/system/cpu", "cpu", "online", "1");
+    return (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static uint64_t online_memory(void)
+{
+    char text[32];
+    file_read_line("/sys/devices/system/memory/block_size_bytes", text, sizeof text);
+    return bring_online("/sys/devices/system/memory", "memory", "state", "online") * strtoull(text, NULL, 16);
+}
+
+static bool wait_for(uint64_t (*online)(void), uint64_t wanted, bool is_exact)
+{
+    for (int i = 0; i < WAIT_STEPS; i++) {
+        uint64_t has = online();
+        if (has == wanted || (!is_exact && has > wanted))
+            return true;
+        usleep(WAIT_STEP_MS * 1000);
+    }
+    errno = ETIMEDOUT;
+    return false;
 }
 
 static int refused(const char *what)
@@ -102,23 +123,25 @@ static int refused(const char *what)
 
 int adjust_main(char **args)
 {
-    while (*args != NULL) {
-        if (strcmp(args[0], "grow") == 0 && args[1] != NULL && args[2] != NULL) {
-            if (!grow(args[1], strtoull(args[2], NULL, 10)))
+    while (args[0] != NULL && args[1] != NULL) {
+        bool is_growth = strcmp(args[0], "grow") == 0 && args[2] != NULL;
+        uint64_t wanted = strtoull(args[is_growth ? 2 : 1], NULL, 10);
+        if (is_growth) {
+            if (!grow(args[1], wanted))
                 return refused(args[1]);
-            args += 3;
         } else if (strcmp(args[0], "processors") == 0) {
-            if (!bring_online(PROCESSORS, "cpu", "online", "0", "1"))
-                return refused("processors");
-            args++;
+            if (!wait_for(online_processors, wanted, true))
+                return refused(args[0]);
         } else if (strcmp(args[0], "memory") == 0) {
-            if (!bring_online(MEMORY, "memory", "state", "offline", "online"))
-                return refused("memory");
-            args++;
+            if (!wait_for(online_memory, wanted, false))
+                return refused(args[0]);
         } else {
-            fprintf(stderr, "This is Flintlock's init for microVMs; it runs as PID 1 of one.\n");
-            return 1;
+            break;
         }
+        args += is_growth ? 3 : 2;
     }
-    return 0;
+    if (args[0] == NULL)
+        return 0;
+    fprintf(stderr, "This is Flintlock's init for microVMs; it runs as PID 1 of one.\n");
+    return 1;
 }

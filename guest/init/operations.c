@@ -6,6 +6,7 @@
 #include "json.h"
 #include "log.h"
 #include "request.h"
+#include "stats.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,37 +54,48 @@ static void run_exec(struct control *control, struct session *session, const str
     exec_request_free(&request);
 }
 
-static int run_copy_out(const void *task)
+/* By root and from `/`, in a process of its own: disks may be slow, and the other sessions go on. */
+static void run_task(struct control *control, struct session *session, int (*run)(const void *), const void *task,
+                     bool has_stdin)
+{
+    static const struct user root;
+    struct command_spec spec = {
+        .run = run, .task = task, .cwd = "/", .user = &root, .stdio = STDIO_PIPES, .has_stdin = has_stdin};
+    if (command_start(&session->command, &spec))
+        session->state = RUNS_COMMAND;
+    else
+        session_refuse(control, session, strerror(errno), 1);
+}
+
+static int copy_out_task(const void *task)
 {
     return copy_out(task);
 }
 
-static int run_copy_in(const void *task)
+static int copy_in_task(const void *task)
 {
     return copy_in(task);
 }
 
-/* By root and from `/`, in a process of its own: disks may be slow, and the other sessions go on. */
-static void run_copy(struct control *control, struct session *session, const struct json *json, bool is_out)
+static void run_copy(struct control *control, struct session *session, const struct json *request, bool is_out)
 {
-    const struct json *request = json_get(json, is_out ? "read-files" : "write-files");
-    static const struct user root;
     struct copy_out out = {.path = json_string(request, "path", ""),
                            .follows_link = json_bool(request, "follow", false),
                            .is_header_only = json_bool(request, "header", false)};
     struct copy_in in = {.path = out.path, .keeps_owners = json_bool(request, "owners", false)};
-    struct command_spec spec = {.run = is_out ? run_copy_out : run_copy_in,
-                                .task = is_out ? (const void *)&out : &in,
-                                .cwd = "/",
-                                .user = &root,
-                                .stdio = STDIO_PIPES,
-                                .has_stdin = !is_out};
     if (out.path[0] == 0 || strlen(out.path) >= PATH_MAX)
         session_refuse(control, session, "path: must be 1 to 4095 bytes", 1);
-    else if (command_start(&session->command, &spec))
-        session->state = RUNS_COMMAND;
+    else if (is_out)
+        run_task(control, session, copy_out_task, &out, false);
     else
-        session_refuse(control, session, strerror(errno), 1);
+        run_task(control, session, copy_in_task, &in, true);
+}
+
+static int stats_task(const void *task)
+{
+    (void)task;
+    stats_write(stdout);
+    return fflush(stdout) == 0 ? 0 : 1;
 }
 
 static void run_attach(struct control *control, struct session *session, const struct json *json)
@@ -149,7 +161,9 @@ void session_run_request(struct control *control, struct session *session, char 
     } else if (strcmp(op, "forward") == 0) {
         forward_start(control, session, json_get(json, "forward"));
     } else if (strcmp(op, "read-files") == 0 || strcmp(op, "write-files") == 0) {
-        run_copy(control, session, json, op[0] == 'r');
+        run_copy(control, session, json_get(json, op), op[0] == 'r');
+    } else if (strcmp(op, "stats") == 0) {
+        run_task(control, session, stats_task, NULL, false);
     } else if (strcmp(op, "clock") == 0) {
         run_clock(control, session, json_get(json, "clock"));
     } else if (strcmp(op, "poweroff") == 0) {

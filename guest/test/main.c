@@ -9,6 +9,7 @@ int main(void)
     test_proxy();
     test_forward();
     test_copy();
+    test_stats();
     test_vsock();
     test_status_disk();
     puts("guest: all checks passed");

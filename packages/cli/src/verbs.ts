@@ -119,6 +119,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/logs.ts")).logs,
   },
   {
+    name: "top",
+    summary: "show what microVMs and their guests use",
+    load: async () => (await import("./commands/top.ts")).top,
+  },
+  {
     name: "exec",
     summary: "run a command in a microVM, beside its main process",
     load: async () => (await import("./commands/exec.ts")).exec,

@@ -13,6 +13,7 @@ export * from "./domain/field-rules.ts";
 export * from "./domain/guest-condition.ts";
 export type * from "./domain/guest-config.ts";
 export { macOf } from "./domain/guest-devices.ts";
+export type * from "./domain/guest-stats.ts";
 export * from "./domain/image.ts";
 export * from "./domain/kernel-cmdline.ts";
 export * from "./domain/log-rules.ts";

@@ -20,11 +20,17 @@ export type Adjustable = keyof MachineSettings;
 export const ADJUSTABLE = ["diskMib", "limits", "balloonMib", "ports", "vcpu", "memoryMib"] as const;
 
 /** Of a machine that runs. */
-export interface LiveSettings {
+export interface LiveSettings extends Leeway {
   /** What it was started with, and given since */
   readonly applied: MachineSettings;
-  /** The most that it can be given before it is started again; undefined = what it has */
+}
+
+/** How far a machine can be changed before it is started again. */
+export interface Leeway {
+  /** The most that it can be given; undefined = what it has */
   readonly room?: Room | undefined;
+  /** What its VMM cannot change, though others of its kind do */
+  readonly except?: readonly Adjustable[] | undefined;
 }
 
 /** What a machine has, and what of it its provider can change. */
@@ -66,7 +72,11 @@ export const adjustmentsOf = (
   can: ReadonlySet<Adjustable>,
 ): readonly Adjustable[] =>
   ADJUSTABLE.filter(
-    (kind) => can.has(kind) && differs(wanted, live.applied, kind) && POSSIBLE[kind](wanted, live),
+    (kind) =>
+      can.has(kind) &&
+      !live.except?.includes(kind) &&
+      differs(wanted, live.applied, kind) &&
+      POSSIBLE[kind](wanted, live),
   );
 
 const always = (): boolean => true;

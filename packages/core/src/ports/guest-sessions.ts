@@ -1,5 +1,6 @@
 import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { ExecRequest, TerminalSize } from "../domain/exec-rules.ts";
+import type { GuestStats } from "../domain/guest-stats.ts";
 import type { ExecSession, ProcessSession } from "../usecases/api.ts";
 import type { ByteStream } from "./provider.ts";
 
@@ -48,4 +49,9 @@ export interface GuestSessions {
     archive: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * What the guest says of itself. Owns `stream`, and closes it when the signal aborts.
+   * @throws FlintlockError `unsupported` – the agent cannot; `unavailable` – its answer is none
+   */
+  stats(stream: ByteStream, signal: AbortSignal): Promise<GuestStats>;
 }

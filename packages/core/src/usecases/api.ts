@@ -9,6 +9,7 @@ import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
+import type { GuestStats } from "../domain/guest-stats.ts";
 import type { Image } from "../domain/image.ts";
 import type { LogInput, LogPiece } from "../domain/log-rules.ts";
 import type { MicroVM, MicroVMState, ProviderName, ProviderWish } from "../domain/microvm.ts";
@@ -108,6 +109,8 @@ export interface MicroVMUseCases {
     signal: AbortSignal,
   ): Promise<void>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
+  /** What a microVM takes of the host, and what its guest says of itself; two seconds at most. */
+  stats(target: Target, signal: AbortSignal): Promise<MicroVMStats>;
   /** Pieces in the order in which they came, to the second. */
   logs(target: Target, input: LogInput, signal: AbortSignal): AsyncIterable<LogPiece>;
   /**
@@ -139,6 +142,23 @@ export interface Updated {
   readonly microvm: MicroVM;
   /** Empty when all was so already */
   readonly changes: readonly FieldChange[];
+}
+
+export interface MicroVMStats {
+  readonly microvm: MicroVM;
+  readonly at: UnixMs;
+  /** What its VMM's process takes; undefined when it does not run, or `vmmError` */
+  readonly vmm: VmmUse | undefined;
+  readonly vmmError: FlintlockError | undefined;
+  /** In the guest's own words; undefined when it does not run, or `guestError` */
+  readonly guest: GuestStats | undefined;
+  readonly guestError: FlintlockError | undefined;
+}
+
+export interface VmmUse {
+  /** Since it began */
+  readonly cpuMs: number;
+  readonly residentBytes: number;
 }
 
 export interface MicroVMMeasurement {

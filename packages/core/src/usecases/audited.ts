@@ -168,6 +168,8 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         changing("microvms.console", await meant(target), { work: () => microvms.console(target, signal) }),
       logs: (target, options, signal) =>
         readingStream("microvms.logs", asNamed(target), () => microvms.logs(target, options, signal)),
+      stats: (target, signal) =>
+        reading("microvms.stats", asNamed(target), () => microvms.stats(target, signal)),
       measure: (uids, scope, signal) =>
         reading("microvms.measure", {}, () => microvms.measure(uids, scope, signal)),
     },

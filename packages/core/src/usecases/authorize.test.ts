@@ -132,6 +132,7 @@ const CALLS = {
       microvms.copyIn(target(), { path: "/", keepsOwners: false }, (async function* () {})(), signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
+    stats: ({ microvms }) => microvms.stats(target(), signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
   },
   events: { watch: ({ events }) => events.watch(everything, signal) },
@@ -168,7 +169,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|copyOut|copyIn|console|logs)$/.test(
+    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|copyOut|copyIn|console|logs|stats)$/.test(
       operation,
     ),
   ),

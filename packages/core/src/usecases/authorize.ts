@@ -51,6 +51,7 @@ export const ROLE_FOR = {
     console: "operator",
     logs: "viewer",
     measure: "viewer",
+    stats: "viewer",
   },
   events: { watch: "viewer" },
   images: {
@@ -190,6 +191,11 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     async *logs(target, options, signal) {
       need("logs");
       yield* microvms.logs(await visible(target), options, signal);
+    },
+    stats: async (target, signal) => {
+      need("stats");
+      const stats = await microvms.stats(await visible(target), signal);
+      return { ...stats, microvm: shown(stats.microvm) };
     },
     measure: async (uids, scope, signal) => {
       need("measure");

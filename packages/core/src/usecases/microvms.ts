@@ -30,6 +30,7 @@ import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
 import { probeGuest } from "./probe.ts";
+import { statsOf } from "./stats.ts";
 import { resolveTarget } from "./target.ts";
 import { updateMicroVM } from "./update-microvm.ts";
 
@@ -92,6 +93,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       },
     };
   };
+
+  const measure = measureMicroVMs(parts.ports);
 
   /** To its agent, once it runs. */
   const connectRunning = async (target: Target, signal: AbortSignal): Promise<ByteStream> => {
@@ -196,7 +199,14 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return parts.logs.read(directories.path(repository.get(uid)), options, isOver, signal);
     },
 
-    measure: measureMicroVMs(parts.ports),
+    measure,
+    stats: statsOf({
+      clock: parts.ports.clock,
+      sessions: parts.sessions,
+      measure,
+      resolve,
+      connect: (vm, signal) => connect(vm, AGENT_PORT, signal),
+    }),
   };
 };
 

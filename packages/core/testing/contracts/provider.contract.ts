@@ -1,4 +1,6 @@
 import {
+  adjustmentsOf,
+  type LiveSettings,
   type Machine,
   type MachineRef,
   type MeteredMachine,
@@ -133,6 +135,36 @@ export const providerContract = (
       expect((await provider.observe(machine)).state).not.toBe("running");
     });
 
+    test("a machine that runs is given what it can be at once, and another daemon sees it; one that does not run refuses", async () => {
+      const machine = await harness.machine();
+      await expect(provider.adjust(machine, signal)).rejects.toMatchObject({ code: "failed_precondition" });
+      const pid = await boot(machine);
+      const { adjusts } = provider.traits;
+      const before = await settingsSeen(provider, machine);
+      expect(adjustmentsOf(machine, before, adjusts)).toEqual([]);
+
+      const wanted: Machine = {
+        ...machine,
+        ...(adjusts.has("limits") && { limits: { diskBytesPerSecond: 64 * 1024 ** 2 } }),
+        ...(adjusts.has("diskMib") && { diskMib: { root: GROWN_MIB } }),
+        ...(adjusts.has("vcpu") && { vcpu: machine.vcpu + 1 }),
+        ...(adjusts.has("memoryMib") && { memoryMib: machine.memoryMib + 128 }),
+      };
+      const todo = adjustmentsOf(wanted, before, adjusts);
+      const heir = harness.provider();
+      await heir.adjust(wanted, signal);
+      const after = await settingsSeen(provider, machine);
+      expect(adjustmentsOf(wanted, after, adjusts)).toEqual([]);
+      for (const kind of todo) expect(after.applied[kind]).toEqual(wanted[kind]);
+      await provider.adjust(wanted, signal);
+
+      if (adjusts.has("limits")) {
+        await provider.adjust({ ...wanted, limits: undefined }, signal);
+        expect((await settingsSeen(heir, machine)).applied.limits ?? {}).toEqual({});
+      }
+      expect(await pidOf(provider, machine)).toBe(pid);
+    });
+
     test("a VMM that crashes is noticed, told apart from a failed boot, and can be started again", async () => {
       const machine = await harness.machine();
       const first = await boot(machine);
@@ -237,6 +269,15 @@ const meteredOf = ({ uid, directory, disks, interfaces }: Machine): MeteredMachi
   volumeIds: disks.map(({ volumeId }) => volumeId),
   interfaces: interfaces.map(({ deviceId, hostDevice }) => ({ deviceId, hostDevice: hostDevice?.name })),
 });
+
+/** More than the disk of any harness has. */
+const GROWN_MIB = 192;
+
+const settingsSeen = async (provider: Provider, ref: MachineRef): Promise<LiveSettings> => {
+  const machine = await provider.observe(ref);
+  if (machine.state === "running" && machine.settings !== undefined) return machine.settings;
+  throw new Error(`the machine is ${machine.state}, and nothing is known of what it has`);
+};
 
 const pidOf = async (provider: Provider, ref: MachineRef): Promise<number> => {
   const machine = await provider.observe(ref);

@@ -124,6 +124,7 @@ const noSessions: GuestSessions = {
     throw new Error("a simulated guest has no agent");
   },
   copyIn: () => Promise.reject(new Error("a simulated guest has no agent")),
+  stats: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

@@ -145,8 +145,8 @@ const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: Ab
 export const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
   await stream.write(encodeJson(CONTROL.request, { version: 1, ...body }));
 
-/** One request, its stdout as text, exit 0. */
-const ask = async (
+/** One request, its stdout as text, exit 0. Closes `stream`. */
+export const ask = async (
   stream: ByteStream,
   op: string,
   details: Readonly<Record<string, unknown>> = {},

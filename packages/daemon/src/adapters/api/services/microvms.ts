@@ -7,6 +7,7 @@ import { createInputOf, extensionInputOf } from "../convert/create-input.ts";
 import { extendedListRequest } from "../convert/list-request.ts";
 import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts";
 import { requestIdOf } from "../convert/request-id.ts";
+import { wireStats } from "../convert/stats.ts";
 import { updateInputOf, wireUpdated } from "../convert/update.ts";
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
@@ -69,6 +70,8 @@ export const microvmsService = (): BoundService =>
         yield create(ext.LogsResponseSchema, { data, source });
       }
     },
+    stats: async (request, { signal, useCases: { microvms } }) =>
+      wireStats(await microvms.stats(targetOf(request), signal)),
     attach: attachHandler,
     exec: execHandler,
     forward: forwardHandler,

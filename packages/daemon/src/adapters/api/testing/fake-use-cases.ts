@@ -195,6 +195,14 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       for (const condition of conditions) yield { condition, isMet: condition !== "ssh", seen: "seen" };
       if (conditions.includes("ssh")) await silence(signal);
     },
+    stats: async (target) => ({
+      microvm: find(target),
+      at: 0 as UnixMs,
+      vmm: { cpuMs: 1, residentBytes: 2 },
+      vmmError: undefined,
+      guest: undefined,
+      guestError: new FlintlockError("unavailable", "the guest says nothing"),
+    }),
     copyOut: async function* (target, { path }) {
       find(target);
       yield Buffer.from(path);

@@ -22,6 +22,7 @@ import { createKeyedLock } from "../shared/keyed-lock.ts";
 import type { VmmDriver } from "../shared/vmm-driver.ts";
 import { createVmmProvider, type VmmProvider, type VmmProviderOptions } from "../shared/vmm-provider.ts";
 import { openVsockStream } from "../shared/vsock-stream.ts";
+import { firecrackerAdjusters } from "./adjust.ts";
 import { createConsoles } from "./console.ts";
 import { CONSOLE_FILE, METRICS_FILE, STDERR_FILE, VMM_LOG_FILE, VSOCK_SOCKET } from "./files.ts";
 import { availability, firecrackerVersion } from "./host.ts";
@@ -79,7 +80,7 @@ const firecrackerDriver = (options: FirecrackerOptions): VmmDriver => {
 
   return {
     traits: TRAITS,
-    adjusters: {},
+    adjusters: firecrackerAdjusters((machine) => jailer?.paths(machine) ?? { disk: (path) => path }),
     agentSocket: createAgentLinks({ directory: options.agentSocketsDir, socketName: VSOCK_SOCKET }),
     logs: {
       [CONSOLE_FILE]: undefined,

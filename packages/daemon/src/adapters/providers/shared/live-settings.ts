@@ -20,11 +20,12 @@ export const writeLiveSettings = (
 export const readLiveSettings = async ({
   directory,
 }: Pick<MachineRef, "directory">): Promise<LiveSettings | undefined> => {
-  const { applied, room } = (await readJson(join(directory, FILE), MAX_BYTES)) ?? {};
+  const { applied, room, except } = (await readJson(join(directory, FILE), MAX_BYTES)) ?? {};
   // SAFETY: the file is ours; whoever changes it makes us change the machine once more, to what its record says.
   if (!isObject(applied) || !isCount(applied["vcpu"]) || !isCount(applied["memoryMib"])) return undefined;
   if (!Array.isArray(applied["ports"])) return undefined;
-  return { applied, ...(isObject(room) && { room }) } as unknown as LiveSettings;
+  const leeway = { ...(isObject(room) && { room }), ...(Array.isArray(except) && { except }) };
+  return { applied, ...leeway } as unknown as LiveSettings;
 };
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

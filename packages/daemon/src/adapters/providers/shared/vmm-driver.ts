@@ -5,6 +5,7 @@ import type {
   Availability,
   ByteStream,
   HostUser,
+  Leeway,
   Machine,
   MachineMetric,
   MachineRef,
@@ -12,7 +13,6 @@ import type {
   MeteredMachine,
   MetricScope,
   ProviderTraits,
-  Room,
 } from "@flintlock/core";
 import type { LogBounds } from "./bounded-log.ts";
 import type { VmmIdentity, VmmJail, VmmProcesses } from "./vmm-process.ts";
@@ -37,8 +37,8 @@ export interface VmmDriver {
   readonly traits: Omit<ProviderTraits, "adjusts">;
   /** What can be changed of a VMM that runs */
   readonly adjusters: Adjusters;
-  /** The most that the machine, as it is launched, can be given while it runs */
-  room?(machine: Machine): Room;
+  /** How far the machine, as it is launched next, can be changed while it runs */
+  leeway?(machine: Machine, signal: AbortSignal): Promise<Leeway>;
   readonly agentSocket: AgentSocket;
   /** Files of a VM's directory that grow while it runs, with their bounds; undefined = the default ones */
   readonly logs: Readonly<Record<string, LogBounds | undefined>>;

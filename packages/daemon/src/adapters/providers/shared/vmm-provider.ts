@@ -46,6 +46,7 @@ import { createVmmProcesses, type VmmIdentity, type VmmSearch } from "./vmm-proc
 /** How soon a VMM's death or the watchdog is noticed while a guest boots; its words are noticed at once */
 const READY_POLL_MS = 250;
 const LAST_LINES_BYTES = 2000;
+const MIB = 1024 * 1024;
 
 export interface VmmProviderOptions {
   readonly log: Log;
@@ -90,7 +91,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       await processes.terminate(found.identity, 0, signal);
     }
     if (found.state !== "never-started") await driver.tidy(machine);
-    await writeLiveSettings(machine, { applied: machine, room: driver.room?.(machine) });
+    await writeLiveSettings(machine, { applied: machine, ...(await driver.leeway?.(machine, signal)) });
     const { pid } = await driver.launch(machine, processes, signal);
     log.info("VMM started", { uid: machine.uid, pid });
   };
@@ -230,8 +231,8 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
 /** What the guest is told once the VMM has done its own. */
 const GUEST_PART: { readonly [K in Adjustable]?: (machine: Machine) => readonly string[] } = {
   diskMib: growthArgs,
-  vcpu: () => ["processors"],
-  memoryMib: () => ["memory"],
+  vcpu: ({ vcpu }) => ["processors", String(vcpu)],
+  memoryMib: ({ memoryMib }) => ["memory", String(memoryMib * MIB)],
 };
 
 /** The guest's own init says why it cannot go on: trying again will not help. */
