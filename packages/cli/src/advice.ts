@@ -19,6 +19,8 @@ export const adviceFor = (vm: ext.MicroVM): string | undefined => {
 };
 
 const forFailure = ({ step, code }: ext.Failure, vm: ext.MicroVM): string => {
+  if (step === "adjustMachine")
+    return `It runs as it was, and is changed at its next start: flintlock restart ${nameOf(vm)}`;
   if (step === "pullImage") {
     const image = vm.microvm?.spec?.rootVolume?.source?.containerSource ?? "IMAGE";
     if (code === "unavailable")
