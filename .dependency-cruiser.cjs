@@ -67,9 +67,10 @@ module.exports = {
   options: {
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
+    exclude: { path: "^packages/[^/]+/dist/" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
-      conditionNames: ["import", "node", "types", "default"],
+      conditionNames: ["flintlock-source", "import", "node", "types", "default"],
       extensions: [".ts", ".js", ".mjs", ".json"],
     },
   },

@@ -1,9 +1,14 @@
 import { defineConfig } from "vitest/config";
 
+/** The SDK is its sources, not what `npm run build` makes of them. */
+const conditions = ["flintlock-source", "node", "import", "default"];
+const ssr = { resolve: { conditions } };
+
 export default defineConfig({
   test: {
     projects: [
       {
+        ssr,
         test: {
           name: "unit",
           include: ["packages/**/*.test.ts", "scripts/**/*.test.ts", "test/compat/**/*.test.ts"],
@@ -11,6 +16,7 @@ export default defineConfig({
         },
       },
       {
+        ssr,
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
@@ -20,6 +26,7 @@ export default defineConfig({
         },
       },
       {
+        ssr,
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
@@ -30,6 +37,7 @@ export default defineConfig({
       },
       {
         // On a host with KVM: bare metal, or the one that `npm run test:kvm` makes.
+        ssr,
         test: {
           name: "kvm",
           include: ["test/kvm/**/*.test.ts"],

@@ -17,6 +17,10 @@ export const summarise = (values: readonly number[]): Summary => {
 export const ratios = (a: readonly number[], b: readonly number[]): Summary =>
   summarise(a.map((value, index) => value / (b[index] ?? Number.NaN)));
 
+/** Likewise. */
+export const differences = (a: readonly number[], b: readonly number[]): Summary =>
+  summarise(a.map((value, index) => value - (b[index] ?? Number.NaN)));
+
 const digits = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 

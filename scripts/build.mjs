@@ -1,6 +1,11 @@
-/** Bundles the two programs with esbuild; `npm ci` runs it through the `prepare` script. Well under a second. */
-import { execFileSync } from "node:child_process";
-import { cp, rm } from "node:fs/promises";
+/**
+ * Bundles the two programs and the SDK with esbuild, and writes the SDK's types; `npm ci` runs it through the `prepare` script.
+ * A few seconds, nearly all of them for the types.
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { relative } from "node:path";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 
 const common = {
@@ -10,6 +15,8 @@ const common = {
   target: "node20",
   sourcemap: true,
   logLevel: "warning",
+  // Here the SDK is its sources; elsewhere it is what this makes of them.
+  conditions: ["flintlock-source"],
   // Bundled CommonJS still asks for these.
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
@@ -32,7 +39,22 @@ const buildDate = () => {
   return date.toISOString().replace(/\.\d+/, "");
 };
 
-for (const name of ["cli", "daemon"]) {
+/** Of the SDK and of the generated messages beside it, which are no package of their own to those who install it. */
+const writeTypes = async () => {
+  await promisify(execFile)(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "packages/client"]);
+  const types = "packages/client/dist/types";
+  for (const name of await readdir(`${types}/client`, { recursive: true })) {
+    if (!name.endsWith(".d.ts")) continue;
+    const file = `${types}/client/${name}`;
+    const api = relative(`${file}/..`, `${types}/api/src/index.ts`);
+    const text = await readFile(file, "utf8");
+    // Streams are Node's, whether or not the program that uses them has asked for Node's types.
+    const head = name === "src/index.d.ts" ? '/// <reference types="node" />\n' : "";
+    await writeFile(file, head + text.replaceAll('"@flintlock/api"', `"${api}"`));
+  }
+};
+
+for (const name of ["cli", "client", "daemon"]) {
   await rm(`packages/${name}/dist`, { recursive: true, force: true });
 }
 
@@ -43,6 +65,14 @@ await Promise.all([
     outdir: "packages/cli/dist",
     splitting: true,
   }),
+  build({
+    ...common,
+    entryPoints: ["packages/client/src/index.ts"],
+    outdir: "packages/client/dist",
+    // A program that uses both has one of each.
+    external: ["@bufbuild/protobuf", "@grpc/grpc-js"],
+  }),
+  writeTypes(),
   build({
     ...common,
     entryPoints: {

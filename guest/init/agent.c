@@ -27,6 +27,10 @@
 #define REST_GRACE_MS 2000
 /* A lost wakeup of a transport costs this much at most. */
 #define RETRY_MS 250
+/* While bytes move, what else is ready is asked for once in so many turns */
+#define TURNS_PER_POLL 8
+/* The kernel hands out a page of the port's at a time */
+#define READS_PER_TURN 4
 
 struct loop {
     struct port port;
@@ -36,6 +40,8 @@ struct loop {
     bool is_reachable;
     int signals;
     bool has_children;
+    unsigned turns;
+    unsigned greetings;
 };
 
 static void handled_signals(sigset_t *set)
@@ -143,7 +149,7 @@ static void sooner(long long *next, long long moment)
 static void wait_for_events(struct loop *loop, long long now, long long until)
 {
     static struct pollfd polls[CONTROL_MAX_POLLS + PROXY_MAX_CONNECTIONS + 3];
-    size_t count = control_polls(&loop->control, polls);
+    size_t commands = control_polls(&loop->control, polls), count = commands;
     count += proxy_polls(&loop->proxy, polls + count);
     long long next = control_next(&loop->control, now);
     sooner(&next, port_next(&loop->port));
@@ -157,6 +163,7 @@ static void wait_for_events(struct loop *loop, long long now, long long until)
     polls[count++] = (struct pollfd){.fd = loop->port.events, .events = POLLIN};
     polls[count++] = (struct pollfd){.fd = loop->vsock.events, .events = POLLIN};
     int ready = poll(polls, count, timeout);
+    control_polled(&loop->control, polls, commands);
     if (ready == 0 && is_stuck) {
         port_retry(&loop->port);
         vsock_retry(&loop->vsock);
@@ -167,14 +174,21 @@ static void wait_for_events(struct loop *loop, long long now, long long until)
 static void turn(struct loop *loop, long long until)
 {
     long long now = clock_ms();
-    bool moved = port_receive(&loop->port, now);
+    bool moved = false;
+    for (int i = 0; i < READS_PER_TURN && port_receive(&loop->port, now); i++)
+        moved = true;
+    if (loop->greetings != loop->port.mux.greetings) {
+        loop->greetings = loop->port.mux.greetings;
+        log_line("the host opened the channel");
+    }
     moved |= vsock_receive(&loop->vsock, now);
     control_pump(&loop->control, now);
     proxy_pump(&loop->proxy);
     moved |= port_send(&loop->port);
     moved |= vsock_send(&loop->vsock, now);
-    if (!moved)
-        wait_for_events(loop, now, until);
+    if (moved && ++loop->turns % TURNS_PER_POLL != 0)
+        return;
+    wait_for_events(loop, now, moved ? now : until);
     port_take_events(&loop->port);
     vsock_take_events(&loop->vsock);
     take_signals(loop);
@@ -226,6 +240,7 @@ int agent_run(const struct agent *agent, void (*ready)(void))
     if (process != NULL && (!process->attach || !loop.is_reachable) &&
         !control_start_main(&loop.control, STDIO_CONSOLE, 0, 0))
         die("process", "cannot start: %s", strerror(errno));
+    log_line("serves %s", loop.port.fd >= 0 ? "the virtio-serial port" : loop.is_reachable ? "vsock" : "nobody");
     ready();
     while (!loop.control.main.is_over)
         turn(&loop, 0);

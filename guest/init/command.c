@@ -17,6 +17,8 @@
 
 #define KILL_GRACE_MS 2000
 #define MAX_ENV 1024
+/* More than the agent ever holds: a few for each session, connection and stream */
+#define MAX_OPEN 4096
 
 /* ---- in the child, up to exec ---- */
 
@@ -124,6 +126,14 @@ static void give_streams(const int stdio[3], const struct user *user)
             fchown(stdio[i], user->uid, user->gid);
 }
 
+/* Nothing is executed that would close them: the agent's own end of a pipe, held here, would keep it from ending. */
+static void close_others(void)
+{
+    long limit = sysconf(_SC_OPEN_MAX);
+    for (int fd = 3; fd < (limit > 0 && limit < MAX_OPEN ? limit : MAX_OPEN); fd++)
+        close(fd);
+}
+
 static _Noreturn void run_child(const struct command_spec *spec, const int stdio[3])
 {
     const struct user *user = spec->user;
@@ -135,12 +145,16 @@ static _Noreturn void run_child(const struct command_spec *spec, const int stdio
     file_write("/proc/self/oom_score_adj", "0"); /* the agent's own is lower */
     if (spec->stdio == STDIO_TTY)
         ioctl(STDIN_FILENO, TIOCSCTTY, 0);
-    const char **env = make_env(spec);
+    const char **env = spec->run == NULL ? make_env(spec) : NULL;
     if (chdir(spec->cwd) < 0 && (!file_make_directories(spec->cwd, 0755) || chdir(spec->cwd) < 0))
         refuse(126, spec->cwd, strerror(errno));
     if (setgroups(user->group_count, user->groups) < 0 || setgid(user->gid) < 0 || setuid(user->uid) < 0)
         refuse(126, "user", strerror(errno));
     umask(022);
+    if (spec->run != NULL) {
+        close_others();
+        _exit(spec->run(spec->task));
+    }
     execute(spec->args, env);
 }
 

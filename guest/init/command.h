@@ -15,6 +15,9 @@ enum stdio_kind {
 };
 
 struct command_spec {
+    /* NULL, or what runs in the new process instead of a program; gives the exit code. `args` and `env` do not count. */
+    int (*run)(const void *task);
+    const void *task;
     const char **args;     /* NULL-ended, at least one */
     const char **env;      /* NULL-ended, later entries win */
     const char *cwd;       /* made when missing */
@@ -28,6 +31,8 @@ struct command_spec {
 struct command {
     int pid;               /* also its process group; 0 = not started */
     int in, out, err;      /* non-blocking; -1 = closed */
+    /* would have blocked when last tried, and poll has not said otherwise since */
+    bool in_waits, out_waits, err_waits;
     bool tty;
     bool is_over;
     int code;              /* when over: as a shell tells it */

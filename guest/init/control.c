@@ -2,12 +2,14 @@
 
 #include "clock.h"
 #include "forward.h"
+#include "log.h"
 #include "poweroff.h"
 #include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #define GRACE_MS 2000
@@ -24,7 +26,12 @@
 /* Reads into `at`; closes at the end or, when the command is over, after a silence. 0 = nothing now. */
 static size_t read_output(struct command *command, int *fd, void *at, size_t length, long long now)
 {
+    bool *waits = fd == &command->out ? &command->out_waits : &command->err_waits;
+    /* With many commands most have nothing: asking each in vain costs more than all their bytes. */
+    if (*waits && !command->is_over)
+        return 0;
     ssize_t n = *fd >= 0 ? read(*fd, at, length) : 0;
+    *waits = n < (ssize_t)length;
     if (n > 0)
         return (size_t)n;
     bool is_pending = n < 0 && (errno == EAGAIN || errno == EINTR);
@@ -195,6 +202,7 @@ static void ask_init(struct control *control)
 void control_power_off(struct control *control)
 {
     struct command *main = &control->main;
+    log_line("asked to power off");
     if (control->process == NULL) {
         control->asked = 0;
         ask_init(control);
@@ -231,38 +239,55 @@ long long control_next(struct control *control, long long now)
     return next;
 }
 
-size_t control_polls(const struct control *control, struct pollfd *polls)
+static void watch(struct control *control, struct pollfd *polls, size_t *count, int fd, short events, bool *waits)
+{
+    polls[*count] = (struct pollfd){.fd = fd, .events = events};
+    control->waits[(*count)++] = waits;
+}
+
+static void watch_output(struct control *control, struct pollfd *polls, size_t *count, struct command *command)
+{
+    if (command->out >= 0)
+        watch(control, polls, count, command->out, POLLIN, &command->out_waits);
+    if (command->err >= 0)
+        watch(control, polls, count, command->err, POLLIN, &command->err_waits);
+}
+
+size_t control_polls(struct control *control, struct pollfd *polls)
 {
     size_t count = 0;
     for (size_t i = 0; i < CONTROL_MAX_SESSIONS; i++) {
-        const struct session *session = &control->sessions[i];
-        const struct command *command = session->state == ATTACHED ? &control->main : &session->command;
+        struct session *session = &control->sessions[i];
+        struct command *command = session_command(control, session);
         if (!session->in_use || session->stream == NULL || session->state == AWAITS_REQUEST)
             continue;
         if (session->state == FORWARDS) {
-            count += forward_polls(session, polls + count);
+            size_t more = forward_polls(session, polls + count);
+            memset(control->waits + count, 0, more * sizeof *control->waits);
+            count += more;
             continue;
         }
         bool has_input = buffer_used(&session->stream->in) > 0;
         if (has_input && command->in >= 0)
-            polls[count++] = (struct pollfd){.fd = command->in, .events = POLLOUT};
-        if (frame_room(session->stream) < FRAME_MIN_OUTPUT)
-            continue;
-        if (command->out >= 0)
-            polls[count++] = (struct pollfd){.fd = command->out, .events = POLLIN};
-        if (command->err >= 0)
-            polls[count++] = (struct pollfd){.fd = command->err, .events = POLLIN};
+            watch(control, polls, &count, command->in, POLLOUT, &command->in_waits);
+        if (frame_room(session->stream) >= FRAME_MIN_OUTPUT)
+            watch_output(control, polls, &count, command);
     }
     if (control->attached == NULL) {
         bool is_full = buffer_used(&control->console_out) > 0;
         if (is_full)
-            polls[count++] = (struct pollfd){.fd = control->console, .events = POLLOUT};
-        if (!is_full && control->main.out >= 0)
-            polls[count++] = (struct pollfd){.fd = control->main.out, .events = POLLIN};
-        if (!is_full && control->main.err >= 0)
-            polls[count++] = (struct pollfd){.fd = control->main.err, .events = POLLIN};
+            watch(control, polls, &count, control->console, POLLOUT, NULL);
+        else
+            watch_output(control, polls, &count, &control->main);
     }
     return count;
+}
+
+void control_polled(struct control *control, const struct pollfd *polls, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (polls[i].revents != 0 && control->waits[i] != NULL)
+            *control->waits[i] = false;
 }
 
 static void command_ended(struct command *command, int pid, int status)

@@ -51,6 +51,7 @@ struct control {
     bool is_exit_told;                    /* to an attached client */
     int console;
     struct buffer console_out;
+    bool *waits[CONTROL_MAX_POLLS];       /* what each of the last control_polls clears; NULL = nothing */
 };
 
 bool control_init(struct control *control, const struct process_config *process, const struct user *user);
@@ -65,7 +66,9 @@ void control_power_off(struct control *control);
 void control_pump(struct control *control, long long now);
 /* Next moment control_pump has something to do by itself, 0 = none. */
 long long control_next(struct control *control, long long now);
-size_t control_polls(const struct control *control, struct pollfd *polls);
+size_t control_polls(struct control *control, struct pollfd *polls);
+/* After poll on those of control_polls: the next control_pump tries what is ready, and nothing else. */
+void control_polled(struct control *control, const struct pollfd *polls, size_t count);
 /* A child ended; called before it is reaped, so that its group is still its own. */
 void control_over(struct control *control, int pid, int status);
 /* True when the main process has ended and all it wrote is on its way. */

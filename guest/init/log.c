@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 static int kmsg = -1;
+static void (*sink)(const char *line);
 
 void log_open(void)
 {
@@ -26,12 +27,23 @@ static void write_line(int fd, const char *prefix, const char *end, const char *
         return; /* nowhere left to say so */
 }
 
+void log_to(void (*other)(const char *line))
+{
+    sink = other;
+}
+
 void log_line(const char *format, ...)
 {
+    char line[256];
     va_list args;
     va_start(args, format);
     write_line(kmsg, "<6>", "\n", format, args);
     va_end(args);
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (sink != NULL)
+        sink(line);
 }
 
 void log_console(const char *format, ...)

@@ -8,6 +8,7 @@
  * Everything after the root is mounted is done inside it (chroot first): a symlink in the image can not lead
  * anywhere else, and the same paths are right for us and for the image.
  */
+#include "adjust.h"
 #include "agent.h"
 #include "config.h"
 #include "devices.h"
@@ -94,6 +95,16 @@ static void mount_volumes(void)
             die("mount", "%s", error);
 }
 
+/* A disk may have grown since it was last used. */
+static void grow_file_systems(void)
+{
+    if (!config.root.is_read_only)
+        adjust_grow("/");
+    for (size_t i = 0; i < config.mount_count; i++)
+        if (!config.mounts[i].is_read_only)
+            adjust_grow(config.mounts[i].path);
+}
+
 /* What the image may want to use later: it has no modprobe for this kernel. */
 static void load_rest_in_background(void)
 {
@@ -122,6 +133,7 @@ static _Noreturn void run_process(void)
     if (!user_resolve("/etc/passwd", "/etc/group", config.process.user, &user, problem, sizeof problem))
         die("process", "%s", problem);
     struct agent agent = {.channel = channel, .process = &config.process, .user = &user};
+    status_log("agent");
     int code = agent_run(&agent, ready_for_process);
     snprintf(more, sizeof more, ",\"code\":%d", code);
     status_last("exit", more);
@@ -138,6 +150,8 @@ static void fork_agent(char **argv)
     prctl(PR_SET_NAME, "flintlock-agent");
     setsid();
     file_write("/proc/self/oom_score_adj", "-1000");
+    /* On a disk there would be two that write to the same place. */
+    status_log(config.status == NULL ? "agent" : NULL);
     struct agent agent = {.channel = channel};
     agent_run(&agent, nothing);
     _exit(0);
@@ -178,7 +192,8 @@ static void open_channels(void)
 
 int main(int argc, char **argv)
 {
-    (void)argc;
+    if (getpid() != 1 && argc > 1)
+        return adjust_main(argv + 1);
     if (getpid() != 1) {
         fprintf(stderr, "This is Flintlock's init for microVMs; it runs as PID 1 of one.\n");
         return 1;
@@ -194,12 +209,14 @@ int main(int argc, char **argv)
     modules_load_devices();
     open_channels();
     status_event("init", "");
+    status_log("init");
     if (error != NULL)
         die("config", "%s", error);
     mount_all();
     bool for_process = decide_for_process();
     mounts_system(for_process, config.root.is_read_only);
     mount_volumes();
+    grow_file_systems();
     net_write_files(&config, for_process);
     net_name(&config);
     if (for_process || !leave_network_to_cloud_init())

@@ -116,9 +116,13 @@ static bool forward_stdin(struct session *session, struct command *command)
     if (n > session->left)
         n = session->left;
     if (command->in >= 0) {
-        ssize_t written = write(command->in, buffer_head(&stream->in), n);
-        if (written < 0 && (errno == EAGAIN || errno == EINTR))
+        if (command->in_waits && session->state != FORWARDS)
             return false;
+        ssize_t written = write(command->in, buffer_head(&stream->in), n);
+        if (written < 0 && (errno == EAGAIN || errno == EINTR)) {
+            command->in_waits = true;
+            return false;
+        }
         if (written >= 0)
             n = (size_t)written;
         else if (!command->tty)

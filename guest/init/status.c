@@ -14,9 +14,13 @@
 
 #define LINE_MAX_BYTES 512
 #define WRITE_WAIT_MS 300
+/* Of a guest's whole life: the host looks for what it has to know in the last 64 KiB */
+#define MAX_LOG_BYTES 16384
 
 static int port = -1;
 static struct status_disk disk = {.fd = -1};
+static const char *logged_by;
+static size_t logged;
 
 void status_open(int fd)
 {
@@ -64,6 +68,25 @@ static void send_event(const char *event, const char *more, bool is_last)
 void status_event(const char *event, const char *more)
 {
     send_event(event, more, false);
+}
+
+static void log_event(const char *line)
+{
+    char escaped[400], more[LINE_MAX_BYTES];
+    if (logged > MAX_LOG_BYTES)
+        return;
+    log_to(NULL); /* what goes wrong with it is for the kernel's log alone */
+    json_escape(logged + strlen(line) > MAX_LOG_BYTES ? "more of it is in the kernel's log" : line, escaped, sizeof escaped);
+    int length = snprintf(more, sizeof more, ",\"from\":\"%s\",\"message\":\"%s\"", logged_by, escaped);
+    logged += (size_t)length + strlen(line);
+    status_event("log", more);
+    log_to(log_event);
+}
+
+void status_log(const char *who)
+{
+    logged_by = who;
+    log_to(who == NULL ? NULL : log_event);
 }
 
 void status_last(const char *event, const char *more)

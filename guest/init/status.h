@@ -9,5 +9,7 @@ void status_open_disk(const char *device);
 void status_event(const char *event, const char *more);
 /* How the guest ends, as status_event; for this line there is always room. */
 void status_last(const char *event, const char *more);
+/* Log lines are events of that name from now on, of `who` and bounded: the host reads them before the guest's end. */
+void status_log(const char *who);
 /* As status_last. */
 void status_error(const char *step, const char *more, const char *message);

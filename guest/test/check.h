@@ -16,6 +16,8 @@ void test_json(void);
 void test_mux(void);
 void test_proxy(void);
 void test_forward(void);
+void test_copy(void);
+void test_stats(void);
 void test_vsock(void);
 void test_status_disk(void);
 void test_users(void);

@@ -8,6 +8,8 @@ int main(void)
     test_mux();
     test_proxy();
     test_forward();
+    test_copy();
+    test_stats();
     test_vsock();
     test_status_disk();
     puts("guest: all checks passed");

@@ -1,5 +1,10 @@
 /** docs/providers.md: what each provider can do, from what it says of itself. */
-import { type Capability, type ProviderTraits, silentLog } from "../../packages/core/src/index.ts";
+import {
+  type Adjustable,
+  type Capability,
+  type ProviderTraits,
+  silentLog,
+} from "../../packages/core/src/index.ts";
 import { createCloudHypervisorProvider } from "../../packages/daemon/src/adapters/providers/cloudhypervisor/provider.ts";
 import { createFirecrackerProvider } from "../../packages/daemon/src/adapters/providers/firecracker/provider.ts";
 import { createQemuProvider } from "../../packages/daemon/src/adapters/providers/qemu/provider.ts";
@@ -37,6 +42,15 @@ const WORDS: Partial<Record<Capability, string>> = {
   balloon: "a memory balloon",
 };
 
+const LIVE: Record<Adjustable, string> = {
+  ports: "published ports",
+  limits: "limits",
+  balloonMib: "the balloon",
+  diskMib: "sizes of disks",
+  vcpu: "processors",
+  memoryMib: "memory",
+};
+
 export const providersPage = (): string => `# Providers
 
 A provider drives one kind of VMM. One daemon has all of them, and each microVM has one.
@@ -47,6 +61,10 @@ ${table(
     ...Object.entries(WORDS).map(([capability, words]) => [
       words,
       ...PROVIDERS.map(({ capabilities }) => (has(capabilities, capability) ? "yes" : "")),
+    ]),
+    ...Object.entries(LIVE).map(([setting, words]) => [
+      `[changed](changing.md) while it runs: ${words}`,
+      ...PROVIDERS.map(({ adjusts }) => ([...adjusts].some((each) => each === setting) ? "yes" : "")),
     ]),
     ["processors, at most", ...PROVIDERS.map(({ maxVcpu }) => String(maxVcpu))],
     ["disks on the host", ...PROVIDERS.map(({ diskFormats }) => diskFormats.join(", "))],

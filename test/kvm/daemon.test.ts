@@ -5,8 +5,8 @@ import { processesNaming, type Result, TestDaemon } from "../support/daemon.ts";
 import { NetworkLab } from "../support/network-lab.ts";
 
 const PROVIDERS = [
-  { provider: "firecracker", option: "firecracker-bin", program: "firecracker" },
-  { provider: "cloudhypervisor", option: "cloudhypervisor-bin", program: "cloud-hypervisor" },
+  { provider: "firecracker", option: "firecracker-bin", program: "firecracker", resizes: false },
+  { provider: "cloudhypervisor", option: "cloudhypervisor-bin", program: "cloud-hypervisor", resizes: true },
 ] as const;
 const GUEST = ["--net", "bridge=br0", "-m", "256M"] as const;
 
@@ -15,7 +15,7 @@ const ok = (result: Result): string => {
   return result.stdout;
 };
 
-for (const { provider, option, program } of PROVIDERS) {
+for (const { provider, option, program, resizes } of PROVIDERS) {
   for (const { name, path, obstacle } of await vmmBinaries(program)) {
     const title = obstacle === undefined ? name : `${name}: ${obstacle}`;
     describe.skipIf(obstacle !== undefined)(title, () => {
@@ -40,6 +40,58 @@ for (const { provider, option, program } of PROVIDERS) {
         expect(result.stdout, result.stderr).toBe("42\n");
         expect(result.code).toBe(3);
         expect(ok(await flintlock("ls", "-q"))).toBe("");
+      });
+
+      test("a VM that runs is given what its VMM can give it, and sees it", async () => {
+        ok(
+          await flintlock(
+            "run",
+            "-d",
+            "-n",
+            "grows",
+            ...GUEST,
+            "-c",
+            "1",
+            "--balloon",
+            "0",
+            "--disk",
+            "64M",
+            "--",
+            "sleep",
+            "100000",
+          ),
+        );
+        const ask = async (script: string) => ok(await flintlock("exec", "grows", "--", "sh", "-c", script));
+        const mib = async (line: string) =>
+          Number(/\d+/.exec(await ask(`grep ${line}: /proc/meminfo`))?.[0]) / 1024;
+        expect(await ask("nproc")).toBe("1\n");
+        const change = ["modify", "grows", "-c", "2", "-m", "512M", "--disk", "160M", "--disk-bps", "8M"];
+        const when = (can: boolean) => (can ? "at once" : "at the next start");
+        const told = [
+          `grows: vcpu: ${when(resizes)}`,
+          `grows: memory_in_mb: ${when(resizes)}`,
+          `grows: limits: ${when(!resizes)}`,
+          "grows: disk_in_mb: at once",
+        ];
+        expect(ok(await flintlock(...change, "--dry-run"))).toBe(`${told.join("\n")}\n`);
+        expect(ok(await flintlock(...change))).toBe(`${told.join("\n")}\n`);
+        expect(await ask("cat /sys/block/vda/size")).toBe(`${(160 * 1024 ** 2) / 512}\n`);
+        expect(Number(/(\d+)\s+\d+\s+\d+\s+\d+%/.exec(await ask("df -k /"))?.[1])).toBeGreaterThan(
+          140 * 1024,
+        );
+        expect(await ask("nproc")).toBe(resizes ? "2\n" : "1\n");
+        expect((await mib("MemTotal")) > 400).toBe(resizes);
+
+        const free = await mib("MemFree");
+        expect(ok(await flintlock("modify", "grows", "--balloon", "96M"))).toBe(
+          "grows: balloon_mib: at once\n",
+        );
+        await expect.poll(() => mib("MemFree"), { timeout: 120_000, interval: 1000 }).toBeLessThan(free - 60);
+        if (resizes) {
+          expect(ok(await flintlock("modify", "grows", "-c", "1"))).toBe("grows: vcpu: at once\n");
+          expect(await ask("nproc")).toBe("1\n");
+        }
+        ok(await flintlock("rm", "--force", "grows"));
       });
 
       test("a VM gets an address, outlives a kill -9 of the daemon, stands still, stops, grows, starts and goes", async () => {

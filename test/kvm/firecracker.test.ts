@@ -162,7 +162,11 @@ for (const { name, path, obstacle } of await vmmBinaries("firecracker")) {
         .toBe(true);
       // As if it had died before it wrote who it is.
       await rm(join(machine.directory, "vmm.json"));
-      expect(await provider.observe(machine)).toMatchObject({ state: "running", pid: half.pid });
+      expect(await provider.observe(machine)).toMatchObject({
+        state: "running",
+        isReady: false,
+        pid: half.pid,
+      });
       const [pid] = await Promise.all([boot(machine), harness.provider().exited(machine, NEVER)]);
       expect(pid).not.toBe(half.pid);
     });

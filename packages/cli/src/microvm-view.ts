@@ -18,8 +18,17 @@ const STATE_NAMES: ReadonlyMap<number, string> = new Map(
 /** ULIDs of one millisecond share ten characters, so fewer would rarely tell two apart. */
 const MIN_PREFIX = 10;
 
+export interface MicroVMViewOptions {
+  readonly nowMs?: number;
+  /** What their guests say of themselves, by uid */
+  readonly reports?: ReadonlyMap<string, ext.GuestStats> | undefined;
+}
+
 /** The view for this list: its uids are as short as they can be without being ambiguous in it. */
-export const microvmView = (all: readonly ext.MicroVM[], nowMs: number = Date.now()): View<ext.MicroVM> => {
+export const microvmView = (
+  all: readonly ext.MicroVM[],
+  { nowMs = Date.now(), reports = new Map() }: MicroVMViewOptions = {},
+): View<ext.MicroVM> => {
   const prefix = uniquePrefixLength(all.map(uidOf));
   const shared = (uid: Column<ext.MicroVM>): readonly Column<ext.MicroVM>[] => [
     { title: "NAME", value: nameOf },
@@ -37,6 +46,7 @@ export const microvmView = (all: readonly ext.MicroVM[], nowMs: number = Date.no
     wideColumns: [
       ...shared({ title: "UID", value: uidOf }),
       { title: "PROVIDER", value: (vm) => vm.microvm?.spec?.provider ?? "" },
+      { title: "GUEST ADDRESSES", value: (vm) => addressesOf(reports.get(uidOf(vm))).join(", ") },
       { title: "KERNEL", value: (vm) => vm.microvm?.spec?.kernel?.image ?? "" },
       { title: "COMMAND", value: (vm) => vm.process?.command.join(" ") ?? "" },
       { title: "REASON", value: (vm) => vm.failure?.message ?? vm.exit?.reason ?? "" },
@@ -47,10 +57,26 @@ export const microvmView = (all: readonly ext.MicroVM[], nowMs: number = Date.no
         namespace: namespaceOf(vm),
         uid: uidOf(vm),
         ...(toJson(ext.MicroVMSchema, vm, { alwaysEmitImplicit: true }) as Record<string, unknown>),
+        ...reportOf(reports.get(uidOf(vm))),
       }),
     nameOf,
   };
 };
+
+/** Without the prefix lengths, and without link-local ones, which mean nothing elsewhere. */
+export const addressesOf = (guest: ext.GuestStats | undefined): readonly string[] =>
+  (guest?.interfaces ?? [])
+    .flatMap(({ addresses }) => addresses)
+    .map((address) => address.replace(/\/.*$/, ""))
+    .filter((address) => !/^(?:fe[89ab]|169\.254\.)/.test(address));
+
+/** Under a name that says whose word it is. */
+const reportOf = (guest: ext.GuestStats | undefined) =>
+  guest === undefined
+    ? {}
+    : {
+        guestReported: { addresses: addressesOf(guest), ...(toJson(ext.GuestStatsSchema, guest) as object) },
+      };
 
 /** The fewest characters, at least ten, that tell all of `uids` apart. */
 export const uniquePrefixLength = (uids: readonly string[]): number => {

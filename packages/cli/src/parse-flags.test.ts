@@ -4,6 +4,7 @@ import {
   parseCount,
   parseEnv,
   parseEnvFile,
+  parseListener,
   parseNetwork,
   parsePairs,
   parsePort,
@@ -78,4 +79,14 @@ test("networks, counts and choices say what is expected", () => {
   expect(parseCount("--tail", "10")).toBe(10);
   expect(() => parseCount("--tail", "-1")).toThrow("expected a whole number");
   expect(() => parseChoice("--pull", "no", ["missing", "always"])).toThrow("expected one of missing, always");
+});
+
+test("--unpublish names a host port, and an address and protocol where it matters", () => {
+  const any = { hostIp: "", hostPort: 8080, guestPort: 0, protocol: "" };
+  expect(parseListener("8080")).toEqual(any);
+  expect(parseListener("127.0.0.1:8080/udp")).toEqual({ ...any, hostIp: "127.0.0.1", protocol: "udp" });
+  expect(parseListener("[::1]:8080")).toEqual({ ...any, hostIp: "::1" });
+  for (const bad of ["", "0", "70000", "8080:80:1", "8080/sctp", "x", "-1"]) {
+    expect(() => parseListener(bad)).toThrow("expected [IP:]HOST[/udp]");
+  }
 });

@@ -28,6 +28,21 @@ export const parsePort = (text: string): PortFlag => {
   return { hostIp: ip6 ?? ip4 ?? "", hostPort, guestPort, protocol };
 };
 
+/** `[ip:]host[/udp]`: what of the host a publication takes; without an address or protocol, of any. */
+export const parseListener = (text: string): Omit<PortFlag, "protocol"> & { readonly protocol: string } => {
+  const match =
+    /^(?:(?:\[(?<ip6>[^\]]*)\]|(?<ip4>[^:[\]/]*)):)?(?<host>\d{1,5})(?:\/(?<protocol>tcp|udp))?$/.exec(text);
+  const hostPort = portNumber(match?.groups?.["host"] ?? "");
+  if (match?.groups === undefined || hostPort === undefined || hostPort === 0) {
+    throw usageError(
+      `--unpublish ${text}: expected [IP:]HOST[/udp]`,
+      "flintlock modify web --unpublish 8080",
+    );
+  }
+  const { ip6, ip4, protocol = "" } = match.groups;
+  return { hostIp: ip6 ?? ip4 ?? "", hostPort, guestPort: 0, protocol };
+};
+
 const portNumber = (text: string): number | undefined => {
   const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   return number <= 65535 ? number : undefined;

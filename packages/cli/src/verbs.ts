@@ -115,8 +115,13 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "logs",
-    summary: "print what a guest wrote to its console",
+    summary: "print what a guest, its VMM and our agent had to say",
     load: async () => (await import("./commands/logs.ts")).logs,
+  },
+  {
+    name: "top",
+    summary: "show what microVMs and their guests use",
+    load: async () => (await import("./commands/top.ts")).top,
   },
   {
     name: "exec",
@@ -127,6 +132,16 @@ export const verbs: readonly VerbEntry[] = [
     name: "shell",
     summary: "open a login shell in a microVM",
     load: async () => (await import("./commands/shell.ts")).shell,
+  },
+  {
+    name: "ssh",
+    summary: "open an SSH session in a microVM, or print an ssh_config",
+    load: async () => (await import("./commands/ssh.ts")).ssh,
+  },
+  {
+    name: "cp",
+    summary: "copy files into a microVM, or out of it",
+    load: async () => (await import("./commands/cp.ts")).cp,
   },
   {
     name: "port-forward",

@@ -197,7 +197,8 @@ const readyWhenOf = ({ ready, readyTimeout }: VmFlags) => {
   return { readyWhen: { conditions: [...parseGuestConditions("--ready", ready)], timeoutSeconds: seconds } };
 };
 
-const balloonOf = (text: string): number => (text.trim() === "0" ? 0 : parseMib("--balloon", text));
+/** 0 takes nothing. */
+export const balloonOf = (text: string): number => (text.trim() === "0" ? 0 : parseMib("--balloon", text));
 
 const kernelOf = ({ kernel: image, kernelFile: filename, cmdline }: VmFlags): SpecInit["kernel"] => {
   if (image === undefined && filename === undefined && cmdline === undefined) return undefined;

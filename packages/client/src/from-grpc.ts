@@ -35,10 +35,19 @@ export const fromGrpc = (error: unknown, address: string, signal: AbortSignal | 
   const details = parseStatusDetails(bytes instanceof Uint8Array ? bytes : new Uint8Array());
   const reason = details.reason?.toLowerCase() ?? "";
   if (error.code === status.UNAVAILABLE && reason === "") return unreachable(error, address);
+  if (error.code === status.DEADLINE_EXCEEDED && reason === "") {
+    return new ClientError("deadline_exceeded", `no answer from flintlockd at ${address} in time`, {
+      why: error.details,
+      cause: error,
+    });
+  }
   const code = isClientErrorCode(reason) ? reason : (CODE_BY_STATUS[error.code] ?? "internal");
   return new ClientError(code, error.details || error.message, {
-    field: details.field ?? details.metadata["field"],
+    reason,
+    field: details.violations[0]?.field ?? details.metadata["field"],
+    violations: details.violations,
     hint: details.hint ?? details.metadata["hint"],
+    retryAfterMs: details.retryAfterMs,
     detail: details.metadata,
     cause: error,
   });
@@ -56,9 +65,18 @@ export const abortError = (signal: AbortSignal): ClientError => {
 const unreachable = (error: ServiceError, address: string): ClientError =>
   new ClientError("unavailable", `cannot reach flintlockd at ${address}: ${errnoOf(error.details)}`, {
     hint: "check that the daemon runs and that the address is right",
-    detail: { unreachable: address },
+    detail: { unreachable: address, ...(NEVER_SENT.test(error.details) && { sent: "never" }) },
     cause: error,
   });
+
+/** grpc-js had no connection to send it on. */
+const NEVER_SENT = /^No connection established|^Name resolution failed/;
+
+/** The daemon has not seen the call, so that sending it again repeats nothing. */
+export const wasNeverSent = (error: ClientError): boolean => error.detail["sent"] === "never";
+
+/** No answer came, and none of the daemon's own: whether it has seen the call is not known. */
+export const isUnreachable = (error: ClientError): boolean => error.detail["unreachable"] !== undefined;
 
 const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ENOENT: "no such socket",
@@ -69,7 +87,8 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
 
 const errnoOf = (details: string): string => {
   const errno = /\bE[A-Z]{4,}\b/.exec(details)?.[0] ?? "";
-  return ERRNO_TEXT[errno] ?? (errno || details || "no connection");
+  const words = details.replace(/^No connection established\. Last error: (?:Error: )?/, "");
+  return ERRNO_TEXT[errno] ?? (errno || words || "no connection");
 };
 
 const isServiceError = (error: unknown): error is ServiceError =>

@@ -13,13 +13,15 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type ClientDuplexStream, type Client as GrpcClient, Metadata } from "@grpc/grpc-js";
+import type { ClientDuplexStream, Client as GrpcClient, Metadata } from "@grpc/grpc-js";
 import { ClientError } from "./client-error.ts";
 import { abortError, fromGrpc } from "./from-grpc.ts";
 
 export interface CallOptions {
   /** Cancels the call; the promise or iteration then throws ClientError `canceled` or `deadline_exceeded` */
   readonly signal?: AbortSignal | undefined;
+  /** Of a call that is answered once: in place of the client's own limit. 0: none */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** A call that carries messages both ways. */
@@ -52,6 +54,10 @@ export interface Channel {
   readonly address: string;
   /** Ends every call */
   readonly signal: AbortSignal | undefined;
+  /** Goes with every call; says who calls */
+  readonly metadata: Metadata;
+  /** Limit of a call that is answered once; 0: none */
+  readonly callMs: number;
 }
 
 export const createServiceClient = <S extends DescService>(
@@ -102,12 +108,14 @@ const callUnary = <I extends DescMessage, O extends DescMessage>(
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(abortError(signal));
     const message = create(method.input, request);
+    const limitMs = options?.timeoutMs ?? channel.callMs;
     const call = channel.grpc.makeUnaryRequest(
       path,
       serialize,
       deserialize,
       message,
-      new Metadata(),
+      channel.metadata,
+      limitMs === 0 ? {} : { deadline: Date.now() + limitMs },
       (error, value) => {
         release();
         if (error === null && value !== undefined) resolve(value);
@@ -132,6 +140,7 @@ const callServerStream = async function* <I extends DescMessage, O extends DescM
     serialize,
     deserialize,
     create(method.input, request),
+    channel.metadata,
   );
   // The iteration reports errors; without a listener, one that comes after its end would crash the process.
   call.on("error", () => {});
@@ -154,7 +163,7 @@ const callDuplex = <I extends DescMessage, O extends DescMessage>(
   const { path, serialize, deserialize } = codec(method);
   const signal = signalOf(channel, options);
   if (signal?.aborted) throw abortError(signal);
-  const call = channel.grpc.makeBidiStreamRequest(path, serialize, deserialize);
+  const call = channel.grpc.makeBidiStreamRequest(path, serialize, deserialize, channel.metadata);
   call.on("error", () => {});
   const release = onAbort(signal, () => call.cancel());
   const ended = new Promise<void>((resolve) => call.once("status", () => resolve()));

@@ -47,7 +47,10 @@ test("reason, metadata, field and hint are read from the details", () => {
           bytes(
             bad,
             1,
-            message((v) => text(v, 1, "vcpu")),
+            message((v) => {
+              text(v, 1, "vcpu");
+              text(v, 2, "must be 1 to 64");
+            }),
           ),
         ),
       ),
@@ -70,6 +73,23 @@ test("reason, metadata, field and hint are read from the details", () => {
       w,
       3,
       any(
+        "google.rpc.RetryInfo",
+        message((retry) =>
+          bytes(
+            retry,
+            1,
+            message((delay) => {
+              delay.tag(1, 0).int64(1);
+              delay.tag(2, 0).int32(500_000_000);
+            }),
+          ),
+        ),
+      ),
+    );
+    bytes(
+      w,
+      3,
+      any(
         "google.rpc.RequestInfo",
         message((r) => text(r, 1, "ignored")),
       ),
@@ -78,8 +98,9 @@ test("reason, metadata, field and hint are read from the details", () => {
   expect(parseStatusDetails(status)).toEqual({
     reason: "invalid_spec",
     metadata: { boot: "init" },
-    field: "vcpu",
+    violations: [{ field: "vcpu", description: "must be 1 to 64" }],
     hint: "ask for less",
+    retryAfterMs: 1500,
   });
 });
 

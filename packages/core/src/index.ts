@@ -2,6 +2,7 @@
 
 export * from "./domain/address.ts";
 export * from "./domain/caller.ts";
+export * from "./domain/copy-rules.ts";
 export type * from "./domain/create-input.ts";
 export * from "./domain/device-fields.ts";
 export * from "./domain/errors.ts";
@@ -12,8 +13,12 @@ export * from "./domain/field-rules.ts";
 export * from "./domain/guest-condition.ts";
 export type * from "./domain/guest-config.ts";
 export { macOf } from "./domain/guest-devices.ts";
+export type * from "./domain/guest-stats.ts";
 export * from "./domain/image.ts";
 export * from "./domain/kernel-cmdline.ts";
+export * from "./domain/log-rules.ts";
+export * from "./domain/log-times.ts";
+export * from "./domain/machine-settings.ts";
 export * from "./domain/microvm.ts";
 export * from "./domain/microvm-event.ts";
 export * from "./domain/microvm-fields.ts";

@@ -34,8 +34,10 @@ import {
 } from "@flintlock/core";
 import { FakeHost, FakeImages, FakeSeeds, SimulatedProvider } from "@flintlock/core/testing";
 import { cloudInit } from "./adapters/cloud-init/documents.ts";
-import { attach, exec, forward } from "./adapters/guest/agent.ts";
+import { attach, exec, extensions, forward } from "./adapters/guest/agent.ts";
+import { copyIn, copyOut } from "./adapters/guest/copy.ts";
 import { guestProbe } from "./adapters/guest/probe.ts";
+import { stats } from "./adapters/guest/stats.ts";
 import { hostPorts } from "./adapters/host/host-ports.ts";
 import { hostProbes } from "./adapters/host/host-probes.ts";
 import { createImageDisks } from "./adapters/images/disk/image-disks.ts";
@@ -133,7 +135,8 @@ export const assemble = async (
     hasUniqueNames: config.hasUniqueNames,
     quotas,
     poke: (uid) => reconciler?.poke(uid),
-    sessions: { attach, exec, forward },
+    idle: async (uid) => await reconciler?.idle(uid),
+    sessions: { attach, exec, extensions, forward, copyIn, copyOut, stats },
     logs: logReader,
   });
   const microvms = expirer === undefined ? uncounted : countedUse(uncounted, expirer);

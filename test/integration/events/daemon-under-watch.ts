@@ -10,14 +10,20 @@ export interface WatchedDaemon extends AsyncDisposable {
   readonly client: Client;
   readonly socket: string;
   readonly pid: () => number;
-  /** SIGKILL, and up again */
-  killAndStart(): Promise<void>;
+  /** SIGKILL, and up again, on a clock that is so much later than it would be */
+  killAndStart(laterMs?: number): Promise<void>;
+  /** The daemon's wall clock, in milliseconds since 1970 */
+  now(): number;
 }
+
+const SHIFTED_CLOCK = join(import.meta.dirname, "../../support/shifted-clock.mjs");
 
 export const startWatched = async (args: readonly string[] = []): Promise<WatchedDaemon> => {
   const directory = await mkdtemp(join(tmpdir(), "flintlock-events-"));
+  let aheadMs = 0;
   const start = async (): Promise<DaemonProcess> => {
-    const daemon = await startProcess({ args, directory });
+    const env = { NODE_OPTIONS: `--import=${SHIFTED_CLOCK}`, CLOCK_AHEAD_MS: String(aheadMs) };
+    const daemon = await startProcess({ args, directory, env });
     await daemon.says("flintlockd serves");
     return daemon;
   };
@@ -27,9 +33,11 @@ export const startWatched = async (args: readonly string[] = []): Promise<Watche
     client,
     socket: daemon.socket,
     pid: () => daemon.pid,
-    killAndStart: async () => {
+    now: () => Date.now() + aheadMs,
+    killAndStart: async (laterMs = 0) => {
       daemon.child.kill("SIGKILL");
       await daemon.exit;
+      aheadMs += laterMs;
       daemon = await start();
     },
     [Symbol.asyncDispose]: async () => {

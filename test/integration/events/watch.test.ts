@@ -4,9 +4,11 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, ClientError, events, ext } from "@flintlock/client";
 import { describe, expect, test } from "vitest";
+import { CLI, runProgram } from "../../support/daemon.ts";
 import {
   collect,
   everything,
+  insist,
   isChange,
   keyOf,
   live,
@@ -43,32 +45,78 @@ const restless = async (client: Client, seed: number): Promise<readonly events.E
   return seen;
 };
 
+interface Absentee {
+  readonly left: Promise<void>;
+  readonly seen: Promise<readonly events.Event[]>;
+}
+
+/**
+ * Reads some, is away for `absentMs` on the daemon's clock, and goes on from the position it has. The minute and the hour
+ * are scripted: a daemon that is started again finds that they have passed.
+ */
+const absentee = ({ client, now }: WatchedDaemon, absentMs: number): Absentee => {
+  let since = "";
+  const before: events.Event[] = [];
+  const reading = async (): Promise<void> => {
+    for await (const event of client.events.watch({ since: "beginning" })) {
+      if (event.position !== undefined) since = String(event.position);
+      if (isChange(event)) before.push(event);
+      if (before.length === 30) return;
+    }
+  };
+  const left = reading();
+  const seen = async (): Promise<readonly events.Event[]> => {
+    await left;
+    for (const leftAt = now(); now() - leftAt < absentMs; ) await sleep(20);
+    // The daemon may be away when the watcher comes back; from then on the client looks after itself.
+    return [...before, ...(await insist(() => collect(client.events.watch({ since }), hasLast)))];
+  };
+  return { left, seen: seen() };
+};
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+/** How many microVMs are begun when the daemon is killed, and how much later it is when it comes back */
+const KILLS = [
+  [20, 0],
+  [40, MINUTE],
+  [60, HOUR],
+  [80, 0],
+  [100, -HOUR],
+] as const;
+const MICROVMS = 120;
+
 test("each of ten watchers sees every change once and in order, through kill -9 and their own absences", async () => {
   await using daemon = await startWatched();
   const { client } = daemon;
   const steady = Array.from({ length: 4 }, () =>
     collect(client.events.watch({ since: "beginning" }), hasLast),
   );
-  const leaving = Array.from({ length: 6 }, (_, seed) => restless(client, seed));
+  const leaving = Array.from({ length: 3 }, (_, seed) => restless(client, seed));
+  const absent = [SECOND, MINUTE, HOUR].map((ms) => absentee(daemon, ms));
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < 100) {
+    while (next < MICROVMS) {
       const index = next++;
       await live(daemon, `vm-${index}`, { isDeleted: index % 5 !== 0 });
     }
   };
   const work = Promise.all(Array.from({ length: 8 }, worker));
-  for (const share of [25, 60]) {
+  for (const [share, laterMs] of KILLS) {
     while (next < share) await sleep(5);
-    await daemon.killAndStart();
+    if (laterMs > 0) await Promise.all(absent.map(({ left }) => left));
+    await daemon.killAndStart(laterMs);
   }
   await work;
   await live(daemon, LAST, { isDeleted: false });
   const all = await everything(daemon);
   const end = all.findIndex(({ name, type }) => name === LAST && type === events.Event_Type.RUNNING);
   const expected = all.slice(0, end + 1).map(keyOf);
-  expect(expected.length).toBeGreaterThan(450);
-  for (const seen of await Promise.all([...steady, ...leaving])) expect(seen.map(keyOf)).toEqual(expected);
+  expect(expected.length).toBeGreaterThan(500);
+  const watchers = await Promise.all([...steady, ...leaving, ...absent.map(({ seen }) => seen)]);
+  expect(watchers).toHaveLength(10);
+  for (const seen of watchers) expect(seen.map(keyOf)).toEqual(expected);
   checkLives(all, (await client.microvms.list({})).microvms);
 });
 
@@ -78,7 +126,7 @@ const checkLives = (all: readonly events.Event[], present: readonly ext.MicroVM[
   expect(positions).toEqual([...new Set(positions)].sort((a, b) => a - b));
   const lives = new Map<string, events.Event[]>();
   for (const event of all) lives.set(event.uid, [...(lives.get(event.uid) ?? []), event]);
-  expect(lives.size).toBe(101);
+  expect(lives.size).toBe(MICROVMS + 1);
   const versions = new Map(present.map(({ microvm }) => [microvm?.spec?.uid, microvm?.version]));
   for (const [uid, life] of lives) {
     expect(life.map(({ version }) => version)).toEqual(life.map((_, index) => index + 1));
@@ -124,6 +172,17 @@ describe("a watcher that comes too late", () => {
     expect(kept.map(keyOf)).toEqual((await everything(daemon)).map(keyOf));
     const answer = await sse(socket, { path: "/v1/events?since=3" }).head;
     expect(answer).toMatch(/^HTTP\/1.1 410 Gone/);
+    const flintlock = (...args: readonly string[]) =>
+      runProgram(process.execPath, [CLI, "-H", `unix://${socket}`, "events", ...args]);
+    const refused = await flintlock("--since", "3");
+    expect(refused).toMatchObject({ code: 4, stdout: "" });
+    expect(refused.stderr).toMatch(
+      /^error\[out_of_range\]: the events after position 3 are no longer all kept/,
+    );
+    expect(refused.stderr).toContain("list the microVMs anew");
+    const rest = await flintlock("--since", first, "--json");
+    expect(rest).toMatchObject({ code: 0, stderr: "" });
+    expect(rest.stdout.trim().split("\n")).toHaveLength(kept.length);
   });
 
   test("in the middle of its reading is told too, and sees no gap", async () => {

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Client, PullResponse } from "@flintlock/client";
+import { uploadImage } from "@flintlock/client";
 import { usageError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -25,9 +25,9 @@ export const imageLoad: Verb = {
     const { bytes, totalBytes } = await openSource(context, source);
     const client = await context.connect();
     const progress = context.progress();
-    const responses = upload(client, reference, bytes, context.signal, (doneBytes) =>
-      progress.update("send", { stage: doneBytes === totalBytes ? "done" : "send", doneBytes, totalBytes }),
-    );
+    const onSent = (doneBytes: number) =>
+      progress.update("send", { stage: doneBytes === totalBytes ? "done" : "send", doneBytes, totalBytes });
+    const responses = uploadImage(client, bytes, { reference, signal: context.signal, onSent });
     const images = await followPull(
       context,
       source === "-" ? "from stdin" : source,
@@ -67,44 +67,4 @@ const openSource = async (context: Context, source: string): Promise<Source> => 
   const files = await listFiles(source);
   const totalBytes = files.reduce((sum, file) => sum + 512 + Math.ceil(file.sizeBytes / 512) * 512, 1024);
   return { bytes: tarDirectory(source, files), totalBytes };
-};
-
-/** Sends while it receives. When the daemon ends the call early, its word on why is what counts. */
-const upload = async function* (
-  client: Client,
-  reference: string,
-  bytes: AsyncIterable<Uint8Array | string>,
-  signal: AbortSignal,
-  onSent: (doneBytes: number) => void,
-): AsyncGenerator<PullResponse> {
-  const call = client.images.load({ signal });
-  let isOver = false;
-  const send = async () => {
-    await call.write({ payload: { case: "start", value: { reference } } });
-    let sent = 0;
-    for await (const chunk of bytes) {
-      const data = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-      for (let at = 0; at < data.length && !isOver; at += CHUNK_BYTES) {
-        await call.write({ payload: { case: "data", value: data.subarray(at, at + CHUNK_BYTES) } });
-      }
-      if (isOver) return;
-      sent += data.length;
-      onSent(sent);
-    }
-    call.end();
-  };
-  let failure: unknown;
-  const sending = send().catch((error: unknown) => {
-    failure = error;
-    call.cancel();
-  });
-  try {
-    yield* call.responses;
-  } catch (error) {
-    throw failure ?? error;
-  } finally {
-    isOver = true;
-    call.cancel();
-  }
-  await sending;
 };

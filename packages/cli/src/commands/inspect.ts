@@ -1,3 +1,4 @@
+import { askGuests } from "../guest-report.ts";
 import { microvmView, nameOf } from "../microvm-view.ts";
 import { dataFormat, renderData } from "../output.ts";
 import { concludeTargets, forEachTarget, requireTargets } from "../targets.ts";
@@ -16,9 +17,9 @@ export const inspect: Verb = {
       client.microvms.get({ target, namespace: globals.namespace }, { signal }),
     );
     const found = outcomes.flatMap((outcome) => ("error" in outcome ? [] : [outcome.value]));
-    const view = microvmView(found);
     if (globals.output === "name") await context.print(found.map((vm) => `${nameOf(vm)}\n`).join(""));
     else if (found.length > 0) {
+      const view = microvmView(found, { reports: await askGuests(client, found, signal) });
       // An array even of one, as docker has it: scripts need not tell the cases apart.
       await context.print(await renderData(found.map(view.toObject), dataFormat(globals.output)));
     }

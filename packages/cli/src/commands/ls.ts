@@ -1,5 +1,6 @@
 import { ext } from "@flintlock/client";
 import { EXIT } from "../exit-codes.ts";
+import { askGuests } from "../guest-report.ts";
 import { microvmView } from "../microvm-view.ts";
 import { parseChoice, parsePairs } from "../parse-flags.ts";
 import { collect, type Verb } from "../verb.ts";
@@ -47,7 +48,9 @@ export const ls: Verb = {
       return EXIT.success;
     }
     const { microvms } = await client.microvms.list(filter, { signal: context.signal });
-    await context.printList(microvmView(microvms), microvms);
+    const isWide = context.globals.output === "wide";
+    const reports = isWide ? await askGuests(client, microvms, context.signal) : undefined;
+    await context.printList(microvmView(microvms, { reports }), microvms);
     return EXIT.success;
   },
 };

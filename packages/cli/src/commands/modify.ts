@@ -3,11 +3,11 @@ import { ext } from "@flintlock/client";
 import { usageError } from "../cli-error.ts";
 import { parseExpiryAction, parseExpirySeconds } from "../expiry-flags.ts";
 import { microvmView } from "../microvm-view.ts";
-import { parseCount, parsePairs } from "../parse-flags.ts";
+import { parseCount, parseListener, parsePairs, parsePort } from "../parse-flags.ts";
 import { concludeTargets, forEachTarget, printsNames, requireTargets } from "../targets.ts";
-import { parseMib } from "../units.ts";
+import { parseBytes, parseMib } from "../units.ts";
 import { collect, type Verb } from "../verb.ts";
-import { parseRestart } from "../vm-flags.ts";
+import { balloonOf, parseRestart } from "../vm-flags.ts";
 
 interface Flags {
   readonly label?: readonly string[];
@@ -16,6 +16,13 @@ interface Flags {
   readonly protect?: boolean;
   readonly cpus?: string;
   readonly memory?: string;
+  readonly disk?: readonly string[];
+  readonly diskBps?: string;
+  readonly diskIops?: string;
+  readonly netBps?: string;
+  readonly balloon?: string;
+  readonly publish?: readonly string[];
+  readonly unpublish?: readonly string[];
   readonly ttl?: string | false;
   readonly idle?: string | false;
   readonly expire?: string;
@@ -32,8 +39,15 @@ export const modify: Verb = {
       .option("--restart <policy>", "when the guest ends: no, on-failure[:n], unless-stopped or always")
       .option("--protect", "refuse its deletion")
       .option("--no-protect", "allow it again")
-      .option("-c, --cpus <n>", "processors, from the next start on")
-      .option("-m, --memory <size>", "memory, e.g. 512M or 2G, from the next start on")
+      .option("-c, --cpus <n>", "processors")
+      .option("-m, --memory <size>", "memory, e.g. 512M or 2G")
+      .option("--disk <[volume=]size>", "grow the root volume, or the one of this id, e.g. 20G", collect)
+      .option("--disk-bps <size>", "bytes per second of each disk, e.g. 20M; 0 for no limit")
+      .option("--disk-iops <n>", "requests per second of each disk; 0 for no limit")
+      .option("--net-bps <size>", "bytes per second of each interface, each way; 0 for no limit")
+      .option("--balloon <size>", "memory to give back, e.g. 256M; 0 for none")
+      .option("-p, --publish <[ip:]host:guest[/udp]>", "publish a guest port on the host", collect)
+      .option("--unpublish <[ip:]host[/udp]>", "publish this host port no longer", collect)
       .option("--ttl <duration>", "delete it after this long from now, e.g. 1h")
       .option("--no-ttl", "let it live until it is deleted")
       .option(
@@ -57,6 +71,8 @@ export const modify: Verb = {
       const { microvm, changes } = await client.microvms.update(request, { signal });
       if (globals.output === undefined && !globals.isQuiet) await context.print(changesText(target, changes));
       else if (printsNames(context)) await context.print(`${target}\n`);
+      const refusal = microvm?.failure;
+      if (refusal?.step === "adjustMachine") context.note(`${target}: not at once: ${refusal.message}`);
       return microvm;
     });
     const isData = globals.output !== undefined && globals.output !== "name";
@@ -87,8 +103,41 @@ const changeOf = (flags: Flags) => {
     ...(change.expire !== undefined && { expiryAction: parseExpiryAction(change.expire) }),
     ...(change.cpus !== undefined && { vcpu: parseCount("--cpus", change.cpus) }),
     ...(change.memory !== undefined && { memoryInMb: parseMib("--memory", change.memory) }),
+    ...disksOf(change.disk ?? []),
+    ...limitsOf(change),
+    ...(change.balloon !== undefined && { balloonMib: balloonOf(change.balloon) }),
+    publish: (change.publish ?? []).map(parsePort),
+    unpublish: (change.unpublish ?? []).map(parseListener),
   };
 };
+
+/** `10G`, or `data=10G`. */
+const disksOf = (flags: readonly string[]) => {
+  const volumeSizesInMb: Record<string, number> = {};
+  let diskInMb = 0;
+  for (const text of flags) {
+    const at = text.lastIndexOf("=");
+    const size = parseMib("--disk", text.slice(at + 1));
+    if (at > 0) volumeSizesInMb[text.slice(0, at)] = size;
+    else if (at === 0) throw usageError(`--disk ${text}: expected a size, or VOLUME=SIZE`);
+    else diskInMb = size;
+  }
+  return { diskInMb, volumeSizesInMb };
+};
+
+const limitsOf = ({ diskBps, diskIops, netBps }: Flags) => {
+  if (diskBps === undefined && diskIops === undefined && netBps === undefined) return {};
+  return {
+    limits: {
+      ...(diskBps !== undefined && { diskBytesPerSecond: rate("--disk-bps", diskBps) }),
+      ...(diskIops !== undefined && { diskOpsPerSecond: parseCount("--disk-iops", diskIops) }),
+      ...(netBps !== undefined && { networkBytesPerSecond: rate("--net-bps", netBps) }),
+    },
+  };
+};
+
+const rate = (flag: string, text: string): bigint =>
+  text.trim() === "0" ? 0n : BigInt(parseBytes(flag, text));
 
 const WHEN: Readonly<Record<number, string>> = {
   [ext.Change_Effect.LIVE]: "at once",

@@ -1,8 +1,9 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server, type Socket } from "node:net";
-import type { Client } from "@flintlock/client";
+import { type Client, carryConnection } from "@flintlock/client";
 import { CliError, usageError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
+import { forwardStdio } from "../forward-stdio.ts";
 import { uidOf } from "../microvm-view.ts";
 import type { Verb } from "../verb.ts";
 
@@ -17,9 +18,10 @@ const HOST = "127.0.0.1";
 export const portForward: Verb = {
   configure: (command) => {
     command
-      .usage("[flags] TARGET [LOCAL:]GUEST…")
+      .usage("[flags] TARGET [LOCAL:]GUEST…\n       flintlock port-forward --stdio TARGET GUEST")
       .argument("<target>", "name, uid or unique prefix of a uid")
-      .argument("<ports...>", "of the guest; LOCAL:GUEST for another here, :GUEST for any that is free");
+      .argument("<ports...>", "of the guest; LOCAL:GUEST for another here, :GUEST for any that is free")
+      .option("--stdio", "one connection, at stdin and stdout, as ssh's ProxyCommand wants it");
   },
 
   run: async (context, command) => {
@@ -28,6 +30,16 @@ export const portForward: Verb = {
     const { namespace } = context.globals;
     const client = await context.connect();
     const uid = uidOf(await client.microvms.get({ target, namespace }, { signal: context.signal }));
+    if (command.opts<{ stdio?: boolean }>().stdio === true) {
+      const [only, ...others] = forwardings;
+      if (only === undefined || others.length > 0 || only.local !== only.guest) {
+        throw usageError(
+          "--stdio takes one port of the guest",
+          `flintlock port-forward --stdio ${target} 22`,
+        );
+      }
+      return forwardStdio(context, client, { target: uid, port: only.guest });
+    }
     const servers: Server[] = [];
     try {
       for (const { local, guest } of forwardings) {
@@ -67,49 +79,16 @@ const listen = (server: Server, port: number): Promise<number> =>
 
 /** One connection; what goes wrong with it is told, and is no other's concern. */
 const carry = async (
-  context: Context,
+  { io, signal }: Context,
   client: Client,
   socket: Socket,
   { target, port }: { readonly target: string; readonly port: number },
 ): Promise<void> => {
-  socket.on("error", () => {}); // Its iteration and its writes report it.
-  const end = new AbortController();
-  socket.once("close", (hadError) => {
-    if (hadError || !socket.readableEnded) end.abort();
-  });
   try {
-    const call = client.microvms.forward({ signal: AbortSignal.any([context.signal, end.signal]) });
-    await call.write({ payload: { case: "start", value: { target, namespace: "", port } } });
-    let sent: Promise<void> | undefined;
-    for await (const { payload } of call.responses) {
-      if (payload.case === "connected") {
-        sent = send(socket, (value) => call.write({ payload: { case: "data", value } })).then(
-          () => call.end(),
-          () => call.cancel(),
-        );
-      }
-      if (payload.case === "data" && !socket.write(payload.value)) await drained(socket);
-      if (payload.case === "eof") socket.end();
-    }
-    await sent;
+    await carryConnection(client, socket, { target, port, signal });
   } catch (error) {
-    if (!end.signal.aborted && !context.signal.aborted) {
-      const words = error instanceof Error ? error.message : String(error);
-      context.io.stderr.write(`flintlock: port-forward ${port}: ${words}\n`);
-    }
-    socket.destroy();
+    if (signal.aborted) return;
+    const words = error instanceof Error ? error.message : String(error);
+    io.stderr.write(`flintlock: port-forward ${port}: ${words}\n`);
   }
 };
-
-const send = async (socket: Socket, write: (bytes: Uint8Array) => Promise<void>): Promise<void> => {
-  for await (const bytes of socket.iterator({ destroyOnReturn: false })) await write(bytes);
-};
-
-const drained = (socket: Socket): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      socket.off("drain", done).off("close", done);
-      resolve();
-    };
-    socket.once("drain", done).once("close", done);
-  });

@@ -61,7 +61,7 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
   const address = `unix://${join(directory, "d.sock")}`;
   const vms = new Map<string, ext.MicroVM>();
   const log: string[] = [];
-  const counts = { flooded: 0, loaded: 0, created: 0 };
+  const counts = { flooded: 0, loaded: 0, created: 0, stats: 0 };
   const changed = new Set<() => void>();
   const change = () => {
     for (const listener of [...changed]) listener();
@@ -122,6 +122,11 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
         (states.length === 0 || states.includes(vm.state)) &&
         wanted.every(([key, value]) => vm.microvm?.spec?.labels[key] === value);
       return create(ext.ListResponseSchema, { microvms: [...vms.values()].filter(fits) });
+    },
+    stats: ({ target }: ext.StatsRequest) => {
+      const vm = find(target);
+      counts.stats += 1;
+      return statsOf(vm, counts.stats);
     },
     start: ({ target }: ext.StartRequest) => turn("start", target, ext.State.RUNNING),
     stop: ({ target, graceSeconds, force }: ext.StopRequest) =>
@@ -346,6 +351,10 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
       call.emit("error", failure(status.NOT_FOUND, "not_found", `image ${reference} not found`));
       return;
     }
+    if (reference === "far-away/x") {
+      call.emit("error", failure(status.UNAVAILABLE, "unavailable", "registry far-away cannot be reached"));
+      return;
+    }
     const progress = { stage: "download", digest: "sha256:0123456789abcdef", doneBytes: 5n, totalBytes: 10n };
     call.write(create(PullResponseSchema, { payload: { case: "progress", value: progress } }));
     call.write(create(PullResponseSchema, { payload: { case: "image", value: { reference, layers: 1 } } }));
@@ -470,4 +479,37 @@ const failure = (
   const trailers = new Metadata();
   trailers.set("grpc-status-details-bin", Buffer.from(details));
   return Object.assign(new Error(message), { code, details: message, metadata: trailers });
+};
+
+/** The `look`th of all: each is a second later, in which the guest is busy for a quarter of its time. */
+const statsOf = (vm: ext.MicroVM, look: number): ext.StatsResponse => {
+  const { uid = "", namespace = "", id = "" } = vm.microvm?.spec ?? {};
+  const mute = { guestError: "the guest said nothing within 2000 ms" };
+  const at = { seconds: BigInt(1_700_000_000 + look) };
+  const ms = BigInt(look * 1000);
+  const traffic = { bytes: 2048n };
+  const guest = {
+    load: [0.5, 0.25, 0],
+    cpu: { count: 2, busyMilliseconds: ms / 2n, idleMilliseconds: (ms * 3n) / 2n },
+    memory: { totalBytes: 1n << 29n, availableBytes: 3n << 27n },
+    disk: { totalBytes: 1n << 30n, availableBytes: 1n << 29n },
+    processes: 7,
+    interfaces: [
+      {
+        name: "eth0",
+        addresses: ["10.0.2.15/24", "fe80::1/64", "fd00::1/64"],
+        received: traffic,
+        sent: traffic,
+      },
+    ],
+  };
+  return create(ext.StatsResponseSchema, {
+    uid,
+    namespace,
+    name: id,
+    state: vm.state,
+    at,
+    vmm: { cpuMilliseconds: ms / 10n, residentBytes: 1n << 27n },
+    ...(imageOf(vm) === "mute" ? mute : { guest }),
+  });
 };

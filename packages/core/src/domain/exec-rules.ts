@@ -2,7 +2,7 @@
 import { invalidField } from "./errors.ts";
 import { EXEC_FIELDS, MAX_EXEC_BYTES } from "./exec-fields.ts";
 import type { TextRule } from "./field-rule.ts";
-import { parseForm, parseText, parseTextMap } from "./text-rules.ts";
+import { parseForm, parseText, parseTextMap, utf8Length } from "./text-rules.ts";
 import { parseAll, parseEach } from "./violations.ts";
 
 /** As it came over the wire: typed, but not yet believed. */
@@ -95,13 +95,4 @@ const parseTimeout = (seconds: number): number => {
   const { min, max } = EXEC_FIELDS["start.timeout_seconds"];
   if (Number.isInteger(seconds) && seconds >= min && seconds <= max) return seconds;
   throw invalidField("start.timeout_seconds", "must be 0 (no limit) or more");
-};
-
-const utf8Length = (text: string): number => {
-  let length = 0;
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
-    length += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  }
-  return length;
 };

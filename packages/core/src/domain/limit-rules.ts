@@ -17,6 +17,19 @@ export const parseLimits = (input: LimitsInput | undefined): RateLimits | undefi
   return Object.values(limits).every((limit) => limit === undefined) ? undefined : limits;
 };
 
+/** What `change` leaves out stays as it is. */
+export const changedLimits = (
+  limits: RateLimits | undefined,
+  change: Partial<LimitsInput> | undefined,
+): RateLimits | undefined => {
+  if (change === undefined) return limits;
+  return parseLimits({
+    networkBytesPerSecond: change.networkBytesPerSecond ?? limits?.networkBytesPerSecond ?? 0,
+    diskBytesPerSecond: change.diskBytesPerSecond ?? limits?.diskBytesPerSecond ?? 0,
+    diskOpsPerSecond: change.diskOpsPerSecond ?? limits?.diskOpsPerSecond ?? 0,
+  });
+};
+
 type CeilingField = Extract<keyof typeof REQUEST_FIELDS, `limits.${string}`>;
 
 const ceiling = (value: number, field: CeilingField): number | undefined => {
@@ -30,7 +43,10 @@ const ceiling = (value: number, field: CeilingField): number | undefined => {
 export const parseBalloon = ({ extension, memoryInMb }: CreateInput): number | undefined => {
   const balloon = extension?.balloonMib;
   if (balloon === undefined) return undefined;
-  const memoryMib = memoryInMb === 0 ? MICROVM_FIELDS.memory_in_mb.defaultV1 : memoryInMb;
+  return balloonWithin(balloon, memoryInMb === 0 ? MICROVM_FIELDS.memory_in_mb.defaultV1 : memoryInMb);
+};
+
+export const balloonWithin = (balloon: number, memoryMib: number): number => {
   const max = memoryMib - MIN_GUEST_MIB;
   if (Number.isInteger(balloon) && balloon >= 0 && balloon <= max) return balloon;
   throw invalidField(

@@ -146,8 +146,10 @@ export interface Volume {
   readonly mountPoint: string | undefined;
   readonly source: VolumeSource;
   readonly partitionId: string | undefined;
-  /** Filesystem size in MiB; undefined = the default, grown to fit the image */
+  /** Filesystem size in MiB when its disk is made; undefined = the default, grown to fit the image */
   readonly sizeMib: number | undefined;
+  /** What its disk was asked to grow to since, in MiB; it never shrinks */
+  readonly grownToMib?: number | undefined;
 }
 
 export interface NetworkInterface {

@@ -58,19 +58,29 @@ const parseArgument = (text: string, field: string): string => {
 const parsePlain = (text: string, field: "process.user" | "process.cwd"): string =>
   parseForm(parseText(text, field, REQUEST_FIELDS[field]), field, REQUEST_FIELDS[field]);
 
-export const parsePorts = (inputs: readonly PortInput[]): readonly PortPublication[] => {
+/** `field`: what they are called in the request. `present`: those that they come to. */
+export const parsePorts = (
+  inputs: readonly PortInput[],
+  field = "ports",
+  present: readonly PortPublication[] = [],
+): readonly PortPublication[] => {
   const { maxItems } = REQUEST_FIELDS.ports;
-  if (inputs.length > maxItems) throw invalidField("ports", `at most ${maxItems} ports are possible`);
-  const seen = new Set<string>();
+  if (inputs.length + present.length > maxItems)
+    throw invalidField(field, `at most ${maxItems} ports are possible`);
+  const seen = new Set(present.map(listenerOf));
   return parseEach(inputs, (input, index) => {
-    const port = parsePort(input, `ports[${index}]`);
-    const key = `${port.protocol} ${port.hostIp} ${port.hostPort}`;
+    const port = parsePort(input, `${field}[${index}]`);
+    const key = listenerOf(port);
     if (port.hostPort !== 0 && seen.has(key))
-      throw invalidField(`ports[${index}]`, "publishes a host port twice");
+      throw invalidField(`${field}[${index}]`, "publishes a host port twice");
     seen.add(key);
     return port;
   });
 };
+
+/** What of the host a publication takes. */
+export const listenerOf = ({ protocol, hostIp, hostPort }: PortPublication): string =>
+  `${protocol} ${hostIp} ${hostPort}`;
 
 const parsePort = (input: PortInput, field: string): PortPublication =>
   parseAll<PortPublication>({

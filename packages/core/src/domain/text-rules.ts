@@ -103,3 +103,13 @@ const parseFreeText = (text: string, field: string, rule: TextRule): string => {
   if (rule.pattern === undefined || rule.pattern.test(text)) return text;
   throw invalidField(field, `must be at most ${rule.maxLength} ${rule.form ?? "characters"}`);
 };
+
+/** In bytes. */
+export const utf8Length = (text: string): number => {
+  let length = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    length += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return length;
+};

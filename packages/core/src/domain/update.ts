@@ -1,9 +1,14 @@
 /** What of a microVM can be changed, when a change takes effect, and what it makes of the record. Pure. */
+import type { LimitsInput } from "./create-input.ts";
+import { type DiskChanges, grownVolumes } from "./disk-changes.ts";
 import { FlintlockError, invalidField } from "./errors.ts";
 import { type ExpiryInput, newExpiry } from "./expiry.ts";
+import { balloonWithin, changedLimits } from "./limit-rules.ts";
+import { type Adjustable, type Adjusting, adjustmentsOf, settingsOf } from "./machine-settings.ts";
 import type { MicroVM, MicroVMSpec } from "./microvm.ts";
 import { MICROVM_FIELDS } from "./microvm-fields.ts";
 import { parseWhole } from "./number-rules.ts";
+import { changedPorts, type PortChanges } from "./port-changes.ts";
 import { parseMaxRestarts, parseRestart } from "./process-rules.ts";
 import { MIN_GUEST_MIB } from "./request-fields.ts";
 import { refuseDeleted } from "./run-wish.ts";
@@ -12,7 +17,7 @@ import type { UnixMs } from "./units.ts";
 import { parseAll } from "./violations.ts";
 
 /** As it came over the wire; what is left out or empty stays as it is. */
-export interface UpdateInput {
+export interface UpdateInput extends PortChanges, DiskChanges {
   /** Refused when the record has another version */
   readonly ifVersion?: number | undefined;
   /** Added, or in place of those with the same key */
@@ -25,10 +30,16 @@ export interface UpdateInput {
   /** 0 = as it is */
   readonly vcpu: number;
   readonly memoryInMb: number;
+  /** 0 = no limit any more; absent = as it is */
+  readonly limits?: Partial<LimitsInput> | undefined;
+  readonly balloonMib?: number | undefined;
   readonly expiry?: ExpiryInput | undefined;
 }
 
-/** "next-start": when the guest is started next, by whomever. */
+/**
+ * "live": at once, of a guest that stands still when it goes on. "next-start": when the guest is started next, by
+ * whomever.
+ */
 export type Effect = "live" | "next-start";
 
 export interface FieldChange {
@@ -37,10 +48,12 @@ export interface FieldChange {
   readonly effect: Effect;
 }
 
-/** Bounds of this host and of the microVM's provider. */
+/** Bounds of this host and of the microVM's provider, and what is there. */
 export interface UpdateLimits {
   readonly maxVcpu: number;
   readonly maxMemoryMib: number;
+  /** Bytes by id, of the volumes whose disks are made */
+  readonly volumeSizes: ReadonlyMap<string, number>;
   readonly now: UnixMs;
 }
 
@@ -60,39 +73,78 @@ export const updated = (vm: MicroVM, input: UpdateInput, limits: UpdateLimits): 
       },
     );
   }
-  const { labels, restart, expiry, ...sizes } = parseAll({
+  const { restart, volumes, expiry, ...parts } = parseAll({
     expiry: () => input.expiry && newExpiry(vm.expiry, input.expiry, limits.now, ""),
     labels: () => newLabels(vm.spec, input),
     restart: () => newRestart(vm.spec, input),
     vcpu: () => newVcpu(vm.spec, input, limits),
     memoryMib: () => newMemory(vm.spec, input, limits),
+    limits: () => changedLimits(vm.spec.limits, input.limits),
+    balloonMib: () => newBalloon(vm.spec, input),
+    ports: () => changedPorts(vm.spec, input),
+    volumes: () => grownVolumes(vm.spec, input, limits.volumeSizes),
   });
   const isProtected = input.isProtected ?? vm.isProtected;
+  const spec = { ...vm.spec, ...parts, ...restart, ...volumes };
+  // What could not be done at once is tried again with the next change, or when the same is asked for again.
+  const hasFailed = vm.status.failure?.step === "adjustMachine";
+  const status = hasFailed ? { ...vm.status, failure: undefined } : vm.status;
   const after: MicroVM = {
     ...vm,
     isProtected,
     ...(input.expiry !== undefined && { expiry }),
-    spec: { ...vm.spec, labels, ...restart, ...sizes },
+    spec,
+    status,
   };
-  return changesOf(vm, after).length === 0 ? vm : after;
+  return changedFields(vm, after).length === 0 && !hasFailed ? vm : after;
 };
 
-/** In the order of the request's fields. */
-export const changesOf = (before: MicroVM, after: MicroVM): readonly FieldChange[] =>
-  FIELDS.filter(({ value }) => JSON.stringify(value(before)) !== JSON.stringify(value(after))).map(
-    ({ field, effect }) => ({ field, effect }),
-  );
+/** In the order of the request's fields. `live`: of its machine, undefined when it does not run, or nothing is known. */
+export const changesOf = (
+  before: MicroVM,
+  after: MicroVM,
+  live: Adjusting | undefined,
+): readonly FieldChange[] => {
+  const atOnce = new Set(live && adjustmentsOf(settingsOf(after.spec), live, live.can));
+  return changedFields(before, after).map(({ field, setting }) => ({
+    field,
+    effect: setting === undefined || atOnce.has(setting) ? "live" : "next-start",
+  }));
+};
 
-const FIELDS: readonly (FieldChange & { readonly value: (vm: MicroVM) => unknown })[] = [
-  { field: "labels", effect: "live", value: ({ spec }) => Object.entries(spec.labels).sort() },
-  { field: "restart", effect: "live", value: ({ spec }) => spec.restart },
-  { field: "max_restarts", effect: "live", value: ({ spec }) => spec.maxRestarts ?? 0 },
-  { field: "protected", effect: "live", value: ({ isProtected = false }) => isProtected },
-  { field: "vcpu", effect: "next-start", value: ({ spec }) => spec.vcpu },
-  { field: "memory_in_mb", effect: "next-start", value: ({ spec }) => spec.memoryMib },
-  { field: "ttl_seconds", effect: "live", value: ({ expiry }) => expiry?.at ?? 0 },
-  { field: "idle_seconds", effect: "live", value: ({ expiry }) => expiry?.idleMs ?? 0 },
-  { field: "expiry_action", effect: "live", value: ({ expiry }) => expiry?.action ?? "" },
+/** Whether a change is one of the machine's, and not of the record's alone. */
+export const isOfMachine = ({ field: name }: FieldChange): boolean =>
+  FIELDS.some(({ field, setting }) => field === name && setting !== undefined);
+
+interface Field {
+  readonly field: string;
+  /** Undefined: it is the daemon's alone, and takes effect with the record */
+  readonly setting?: Adjustable;
+  readonly value: (vm: MicroVM) => unknown;
+}
+
+const changedFields = (before: MicroVM, after: MicroVM): readonly Field[] =>
+  FIELDS.filter(({ value }) => JSON.stringify(value(before)) !== JSON.stringify(value(after)));
+
+const FIELDS: readonly Field[] = [
+  { field: "labels", value: ({ spec }) => Object.entries(spec.labels).sort() },
+  { field: "restart", value: ({ spec }) => spec.restart },
+  { field: "max_restarts", value: ({ spec }) => spec.maxRestarts ?? 0 },
+  { field: "protected", value: ({ isProtected = false }) => isProtected },
+  { field: "ttl_seconds", value: ({ expiry }) => expiry?.at ?? 0 },
+  { field: "idle_seconds", value: ({ expiry }) => expiry?.idleMs ?? 0 },
+  { field: "expiry_action", value: ({ expiry }) => expiry?.action ?? "" },
+  { field: "vcpu", setting: "vcpu", value: ({ spec }) => spec.vcpu },
+  { field: "memory_in_mb", setting: "memoryMib", value: ({ spec }) => spec.memoryMib },
+  { field: "limits", setting: "limits", value: ({ spec }) => spec.limits ?? {} },
+  { field: "balloon_mib", setting: "balloonMib", value: ({ spec }) => spec.balloonMib ?? "none" },
+  { field: "ports", setting: "ports", value: ({ spec }) => spec.ports },
+  { field: "disk_in_mb", setting: "diskMib", value: ({ spec }) => spec.rootVolume?.grownToMib ?? 0 },
+  {
+    field: "volume_sizes_in_mb",
+    setting: "diskMib",
+    value: ({ spec }) => spec.additionalVolumes.map(({ grownToMib = 0 }) => grownToMib),
+  },
 ];
 
 const newLabels = (spec: MicroVMSpec, { labels, removeLabels }: UpdateInput): MicroVMSpec["labels"] => {
@@ -119,15 +171,18 @@ const newVcpu = (spec: MicroVMSpec, { vcpu }: UpdateInput, { maxVcpu }: UpdateLi
   return parseWhole(vcpu, "vcpu", { min: rule.min, max: Math.min(rule.max, maxVcpu), default: spec.vcpu });
 };
 
+/** Measured against the memory that it is to have. */
+const newBalloon = (spec: MicroVMSpec, { balloonMib, memoryInMb }: UpdateInput): number | undefined =>
+  balloonMib === undefined ? spec.balloonMib : balloonWithin(balloonMib, memoryInMb || spec.memoryMib);
+
 const newMemory = (
   spec: MicroVMSpec,
-  { memoryInMb }: UpdateInput,
+  { memoryInMb, balloonMib = spec.balloonMib ?? 0 }: UpdateInput,
   { maxMemoryMib }: UpdateLimits,
 ): number => {
   const { min, max } = MICROVM_FIELDS.memory_in_mb;
   const bounds = { min, max: Math.min(max, maxMemoryMib), default: spec.memoryMib };
   const memoryMib = parseWhole(memoryInMb, "memory_in_mb", bounds);
-  const { balloonMib = 0 } = spec;
   if (memoryMib - balloonMib >= MIN_GUEST_MIB || memoryMib === spec.memoryMib) return memoryMib;
   throw invalidField(
     "memory_in_mb",

@@ -1,4 +1,6 @@
+import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { ExecRequest, TerminalSize } from "../domain/exec-rules.ts";
+import type { GuestStats } from "../domain/guest-stats.ts";
 import type { ExecSession, ProcessSession } from "../usecases/api.ts";
 import type { ByteStream } from "./provider.ts";
 
@@ -26,4 +28,30 @@ export interface GuestSessions {
    * @throws FlintlockError `unavailable` – the port did not take it; `unsupported` – the agent cannot
    */
   forward(stream: ByteStream, port: number, signal: AbortSignal): Promise<ByteStream>;
+  /**
+   * What the agent says it adds to upstream's protocol, such as "tty" and "signal": empty for upstream's, which overlooks
+   * them without a word. Closes `stream`.
+   */
+  extensions(stream: ByteStream, signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /**
+   * Files of the guest as a tar stream, not to be believed. Owns `stream`.
+   * @throws FlintlockError `not_found` – the guest has no such path; `failed_precondition` – the guest's own words;
+   * `unsupported` – the agent cannot
+   */
+  copyOut(stream: ByteStream, request: CopyOut, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * A tar stream into a directory of the guest; all is written when it resolves. Owns `stream`.
+   * @throws FlintlockError as `copyOut`
+   */
+  copyIn(
+    stream: ByteStream,
+    request: CopyIn,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * What the guest says of itself. Owns `stream`, and closes it when the signal aborts.
+   * @throws FlintlockError `unsupported` – the agent cannot; `unavailable` – its answer is none
+   */
+  stats(stream: ByteStream, signal: AbortSignal): Promise<GuestStats>;
 }

@@ -1,6 +1,6 @@
-import type { LogOptions } from "../usecases/api.ts";
+import type { LogOptions, LogPiece } from "../domain/log-rules.ts";
 
-/** Reads the logs a VM leaves in its directory: the guest's console, the VMM's own words. */
+/** Reads the logs a VM leaves in its directory. */
 export interface LogReader {
   /** What is kept now and, with `follow`, what comes, until the signal aborts or `isOver` says no more will. */
   read(
@@ -8,5 +8,5 @@ export interface LogReader {
     options: LogOptions,
     isOver: () => boolean,
     signal: AbortSignal,
-  ): AsyncIterable<Uint8Array>;
+  ): AsyncIterable<LogPiece>;
 }

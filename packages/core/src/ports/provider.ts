@@ -5,7 +5,8 @@
  * Every method is idempotent and takes a signal; each may be called by a daemon that did not start the VMM.
  */
 import type { GuestConfig } from "../domain/guest-config.ts";
-import type { GuestExit, PortPublication, ProviderName, RateLimits } from "../domain/microvm.ts";
+import type { Adjustable, LiveSettings, MachineSettings } from "../domain/machine-settings.ts";
+import type { GuestExit, ProviderName } from "../domain/microvm.ts";
 import type { Uid } from "../domain/units.ts";
 import type { HostUser } from "./network-manager.ts";
 import type { Disk, DiskFormat } from "./volume-store.ts";
@@ -38,6 +39,8 @@ export interface ProviderTraits {
   /** Disk formats it opens, the preferred first */
   readonly diskFormats: readonly DiskFormat[];
   readonly maxVcpu: number;
+  /** What it changes of a machine that runs */
+  readonly adjusts: ReadonlySet<Adjustable>;
 }
 
 export interface MachineDisk extends Disk {
@@ -73,14 +76,12 @@ export interface HostDevice {
 }
 
 /** All a VMM needs, as host paths and numbers; made by `machineOf`, pure. */
-export interface Machine {
+export interface Machine extends MachineSettings {
   readonly uid: Uid;
   /** For the process's name only */
   readonly label: string;
   /** Owned by this VM, mode 0700 */
   readonly directory: string;
-  readonly vcpu: number;
-  readonly memoryMib: number;
   readonly kernelPath: string;
   readonly initrdPath: string | undefined;
   readonly cmdline: Readonly<Record<string, string>>;
@@ -96,15 +97,11 @@ export interface Machine {
   readonly cpuFeatures?: readonly string[];
   /** Capabilities of KVM, by number, that it goes without */
   readonly disabledKvmCapabilities?: readonly string[];
-  readonly limits?: RateLimits | undefined;
-  /** A balloon of this size to begin with, in MiB; undefined = no balloon */
-  readonly balloonMib?: number | undefined;
   /** What the metadata service answers under `/latest/`, by key; undefined = the provider has none */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** Programs of the host may talk to the guest's agent (`AgentSocket`), whoever wrote it */
   readonly hasAgentSocket?: boolean;
   readonly interfaces: readonly MachineInterface[];
-  readonly ports: readonly PortPublication[];
   /** Handed to our initrd; undefined when the initrd is not ours */
   readonly guest: GuestConfig | undefined;
 }
@@ -118,6 +115,8 @@ export type MachineState =
       /** Its processors stand still. False when the VMM does not say: then other calls will find out */
       readonly isPaused: boolean;
       readonly pid: number;
+      /** Undefined = not known, as of a VMM that an older daemon started */
+      readonly settings?: LiveSettings | undefined;
     }
   /** `wasReady`: the guest had reported ready before it ended, so this was a run, not a failed boot */
   | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
@@ -223,6 +222,13 @@ export interface Provider {
   pause(ref: MachineRef, signal: AbortSignal): Promise<void>;
   /** Lets it go on, and its clock catch up; running is success. @throws FlintlockError `failed_precondition` */
   resume(ref: MachineRef, signal: AbortSignal): Promise<void>;
+  /**
+   * Brings a machine that runs to those of its settings that are not as in `machine`, can be changed at once
+   * (`adjustmentsOf`), and its guest with it where that is ours. One after the other: what was done shows in
+   * `observe` even where the next one failed. Nothing to do is success.
+   * @throws FlintlockError `failed_precondition` – it does not run; `provider_failed` – the VMM, or the guest, refused
+   */
+  adjust(machine: Machine, signal: AbortSignal): Promise<void>;
   observe(ref: MachineRef): Promise<MachineState>;
   /**
    * The machine's numbers now; empty when it does not run. What comes from the VMM or the guest is parsed and bounded.

@@ -29,6 +29,13 @@ export interface VolumeStore {
     want: VolumeWish,
     signal: AbortSignal,
   ): Promise<Disk>;
-  /** Ids of the volumes whose disk exists, complete, in `directory`. */
-  observe(directory: string): Promise<ReadonlySet<string>>;
+  /**
+   * Makes the disk of a volume that no VMM has open at least `sizeBytes` long; its file system is the guest's to grow.
+   * One that is longer stays so.
+   * @throws FlintlockError `not_found` – there is no such disk; `failed_precondition` – it is not the VM's own;
+   *   `exhausted`
+   */
+  grow(directory: string, volumeId: string, sizeBytes: number, signal: AbortSignal): Promise<void>;
+  /** Bytes that the guest sees, by id, of the volumes whose disk exists, complete, in `directory`. */
+  observe(directory: string): Promise<ReadonlyMap<string, number>>;
 }

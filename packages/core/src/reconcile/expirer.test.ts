@@ -39,6 +39,10 @@ const start = async (expiry: Partial<ExpiryInput>, changes: Partial<ExtensionInp
         maxRestarts: 0,
         vcpu: 0,
         memoryInMb: 0,
+        publish: [],
+        unpublish: [],
+        diskInMb: 0,
+        volumeSizesInMb: {},
         isProtected,
         expiry: { ttlSeconds: undefined, idleSeconds: undefined, action: "", ...rest },
       };

@@ -2,6 +2,7 @@
 import type { GuestConfig, GuestInterface, GuestMount, GuestProcess } from "../domain/guest-config.ts";
 import { filesystemTag, guestDevice, macOf } from "../domain/guest-devices.ts";
 import type { ImageConfig } from "../domain/image.ts";
+import { settingsOf } from "../domain/machine-settings.ts";
 import type { MicroVM, MicroVMSpec, NetworkInterface } from "../domain/microvm.ts";
 import { deriveMac } from "../domain/names.ts";
 import { hasUserInterface } from "../domain/spec-parts.ts";
@@ -43,8 +44,7 @@ export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
   uid: vm.uid,
   label: `${vm.namespace}/${vm.id}`,
   directory: parts.directory,
-  vcpu: vm.spec.vcpu,
-  memoryMib: vm.spec.memoryMib,
+  ...settingsOf(vm.spec),
   kernelPath: parts.kernelPath,
   initrdPath: parts.initrdPath,
   cmdline: {
@@ -54,15 +54,12 @@ export const machineOf = (vm: MicroVM, parts: MachineParts): Machine => ({
   wholeCmdline: vm.spec.kernel.wholeCmdline,
   cpuFeatures: vm.spec.cpuConfig?.featuresToEnable ?? [],
   disabledKvmCapabilities: vm.spec.cpuConfig?.kvmCapabilitiesToDisable ?? [],
-  limits: vm.spec.limits,
-  balloonMib: vm.spec.balloonMib,
   disks: parts.disks,
   filesystems: filesystemsOf(vm.spec),
   seed: parts.seed,
   metadata: parts.metadata,
   hasAgentSocket: vm.spec.allowGuestAgent,
   interfaces: machineInterfaces(vm, parts),
-  ports: vm.spec.ports,
   guest: parts.isOurInitrd ? guestConfig(vm, parts) : undefined,
 });
 

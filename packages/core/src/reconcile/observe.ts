@@ -14,7 +14,7 @@ export const observe = async (vm: MicroVM, ports: Ports): Promise<Observed> => {
   const [machine, images, volumes, interfaces, agentSocket] = await Promise.all([
     hasDirectory ? observeMachine(vm, directory, ports) : { state: "absent" as const },
     observeImages(vm, ports),
-    hasDirectory ? ports.volumes.observe(directory) : new Set<string>(),
+    hasDirectory ? ports.volumes.observe(directory) : new Map<string, number>(),
     linked.length === 0 ? new Set<string>() : ports.network.observe(vm.uid, linked),
     observeAgentSocket(vm, directory, ports),
   ]);
@@ -25,13 +25,25 @@ export const observe = async (vm: MicroVM, ports: Ports): Promise<Observed> => {
 const observeAgentSocket = async (vm: MicroVM, directory: string, ports: Ports): Promise<AgentSocketState> =>
   vm.spec.allowGuestAgent ? providerOf(ports, vm).agentSocket.observe({ uid: vm.uid, directory }) : "absent";
 
-const observeMachine = async (vm: MicroVM, directory: string, ports: Ports): Promise<ObservedMachine> => {
-  const machine = await providerOf(ports, vm).observe({ uid: vm.uid, directory });
+/** What the host says of the machine of one that has a directory. */
+export const observeMachine = async (
+  vm: MicroVM,
+  directory: string,
+  ports: Ports,
+): Promise<ObservedMachine> => {
+  const provider = providerOf(ports, vm);
+  const machine = await provider.observe({ uid: vm.uid, directory });
   switch (machine.state) {
     case "absent":
       return { state: "absent" };
     case "running":
-      return { state: machine.isReady ? "ready" : "booting", isPaused: machine.isPaused };
+      return {
+        state: machine.isReady ? "ready" : "booting",
+        isPaused: machine.isPaused,
+        ...(machine.settings !== undefined && {
+          live: { ...machine.settings, can: provider.traits.adjusts },
+        }),
+      };
     case "exited":
       return machine;
   }

@@ -77,7 +77,10 @@ export interface FailedStep {
   readonly maxRetry: number;
 }
 
-/** One that has FAILED already stays as it is: what made it fail stays on the record. */
+/**
+ * One that has FAILED already stays as it is: what made it fail stays on the record. A guest runs on that could not be
+ * adjusted: the record says so, and no more is tried (`plan.ts`).
+ */
 export const failed = (
   vm: MicroVM,
   { step, error, maxRetry }: FailedStep,
@@ -85,6 +88,8 @@ export const failed = (
   now: UnixMs,
 ): MicroVM => {
   if (vm.status.state === "failed") return vm;
+  const failure = { step, code: error.code, message: textOf(error), at: now };
+  if (step === "adjustMachine") return { ...vm, status: { ...vm.status, ...found, failure } };
   const retry = vm.status.retry + 1;
   const next = verdict(vm.spec, { code: error.code, retry }, maxRetry);
   const hasFailed = next.kind === "fail" || step === "awaitCondition";
@@ -100,7 +105,7 @@ export const failed = (
       retry,
       notBefore: state === "failed" ? undefined : unixMs(now + afterMs),
       ...(step === "bootMachine" && { readyAt: undefined }),
-      failure: { step, code: error.code, message: textOf(error), at: now },
+      failure,
     },
   };
 };

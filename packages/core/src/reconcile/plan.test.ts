@@ -1,6 +1,7 @@
 import { SIMULATED_LIMITS, wireInput } from "@flintlock/core/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { ADJUSTABLE, type Adjustable, type MachineSettings, settingsOf } from "../domain/machine-settings.ts";
 import type { GuestExit, MicroVM, MicroVMState, RunWish } from "../domain/microvm.ts";
 import { RUNNING } from "../domain/run-wish.ts";
 import { imagesOf, volumesOf } from "../domain/spec-parts.ts";
@@ -57,6 +58,7 @@ const EXITED: ObservedMachine = {
   exit: { code: undefined, reason: "", at: unixMs(0) },
 };
 
+const GIB = 1024 ** 3;
 const READY: ObservedMachine = { state: "ready", isPaused: false };
 const PAUSED: ObservedMachine = { state: "ready", isPaused: true };
 
@@ -70,7 +72,9 @@ const anyObserved: fc.Arbitrary<Observed> = fc.record({
     EXITED,
   ),
   images: fc.subarray([...imagesOf(spec)]).map((list) => new Set<OciReference>(list)),
-  volumes: fc.subarray(volumesOf(spec).map(({ id }) => id)).map((list) => new Set(list)),
+  volumes: fc
+    .subarray(volumesOf(spec).map(({ id }) => id))
+    .map((list) => new Map(list.map((id) => [id, GIB]))),
   interfaces: fc.subarray(["eth0", "eth1"]).map((list) => new Set(list)),
   agentSocket: fc.constantFrom<AgentSocketState>("absent", "stale", "open"),
   hasDirectory: fc.boolean(),
@@ -82,13 +86,19 @@ const apply = (observed: Observed, { next }: Extract<Plan, { kind: "step" }>): O
     case "pullImage":
       return { ...observed, images: new Set([...observed.images, next.image]) };
     case "prepareVolume":
-      return { ...observed, hasDirectory: true, volumes: new Set([...observed.volumes, next.volumeId]) };
+      return {
+        ...observed,
+        hasDirectory: true,
+        volumes: new Map([...observed.volumes, [next.volumeId, 8 * GIB]]),
+      };
     case "ensureInterface":
       return { ...observed, interfaces: new Set([...observed.interfaces, next.deviceId]) };
     case "bootMachine":
     case "awaitGuest":
     case "resumeMachine":
       return { ...observed, hasDirectory: true, machine: READY };
+    case "adjustMachine":
+      return { ...observed, machine: READY };
     case "pauseMachine":
       return { ...observed, machine: PAUSED };
     case "beginRun":
@@ -106,7 +116,7 @@ const apply = (observed: Observed, { next }: Extract<Plan, { kind: "step" }>): O
         interfaces: new Set([...observed.interfaces].filter((id) => id !== next.deviceId)),
       };
     case "removeDirectory":
-      return { ...observed, hasDirectory: false, volumes: new Set(), machine: { state: "absent" } };
+      return { ...observed, hasDirectory: false, volumes: new Map(), machine: { state: "absent" } };
     case "forget":
       return observed;
   }
@@ -131,7 +141,7 @@ const walk = (
 const NOTHING: Observed = {
   machine: { state: "absent" },
   images: new Set(),
-  volumes: new Set(),
+  volumes: new Map(),
   interfaces: new Set(),
   agentSocket: "absent",
   hasDirectory: false,
@@ -236,7 +246,7 @@ const wishing = (run: Partial<RunWish>, state: MicroVMState = "pending"): MicroV
 const there = (machine: ObservedMachine): Observed => ({
   machine,
   images: new Set(imagesOf(spec)),
-  volumes: new Set(volumesOf(spec).map(({ id }) => id)),
+  volumes: new Map(volumesOf(spec).map(({ id }) => [id, GIB])),
   interfaces: new Set(["eth0", "eth1"]),
   agentSocket: "absent",
   hasDirectory: true,
@@ -349,3 +359,46 @@ test("a failed VM whose guest has run keeps its directory", () => {
 
 const exitOf = (machine: ObservedMachine): GuestExit | undefined =>
   machine.state === "exited" ? machine.exit : undefined;
+
+const having = (
+  change: Partial<MachineSettings>,
+  can: readonly Adjustable[] = ADJUSTABLE,
+): ObservedMachine => ({
+  state: "ready",
+  isPaused: false,
+  live: { applied: { ...settingsOf(spec), ...change }, can: new Set(can) },
+});
+
+test("a running guest that has other than it should is adjusted, where that can be done", () => {
+  const kind = (machine: ObservedMachine, vm = vmIn("created")) => {
+    const next = plan(vm, there(machine));
+    return next.kind === "step" ? next.next.kind : next.kind;
+  };
+  const limited = { limits: { diskOpsPerSecond: 7 } };
+  expect(kind(having({}))).toBe("settled");
+  expect(kind(having({ limits: {} }))).toBe("settled");
+  expect(kind(having(limited))).toBe("adjustMachine");
+  expect(kind(having(limited, ["ports"]))).toBe("settled");
+  expect(kind(READY)).toBe("settled");
+  // The device comes with a start, and there is no room for more processors.
+  expect(kind(having({ vcpu: 3 }))).toBe("settled");
+  expect(kind(having({ balloonMib: 0 }))).toBe("settled");
+
+  const created = vmIn("created");
+  const failure = { step: "adjustMachine", code: "provider_failed", message: "", at: unixMs(0) };
+  const failed = { ...created, status: { ...created.status, failure } };
+  expect(kind(having(limited), failed)).toBe("settled");
+  // Whoever stands still is left so, and what is to end is not adjusted first.
+  const paused = { ...having(limited), isPaused: true };
+  expect(kind(paused, wishing({ state: "paused" }, "paused"))).toBe("settled");
+  expect(kind(having(limited), wishing({ state: "stopped" }))).toBe("stopMachine");
+});
+
+test("a volume that should be larger is made so before a guest starts, and not below one", () => {
+  const root = spec.rootVolume;
+  if (root === undefined) throw new Error("it has a root");
+  const vm = { ...vmIn("pending"), spec: { ...spec, rootVolume: { ...root, grownToMib: 4096 } } };
+  const steps = walk(vm, there({ state: "absent" })).steps;
+  expect(steps).toEqual(["prepareVolume", "bootMachine"]);
+  expect(walk(vm, there(READY)).steps).toEqual([]);
+});

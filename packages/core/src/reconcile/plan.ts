@@ -13,6 +13,9 @@
  *       └── start: a new run ◄── stopped ◄── stop, from anywhere: machine ─────────────────────────────────┘
  *      deleting, from anywhere: machine → interfaces → directory → record
  *
+ * What a running guest has and should have otherwise is adjusted at once, where its provider can; what failed once is
+ * left to the next start, or the next change: no guest ends for it.
+ *
  * The wish decides in this order: delete, stop, end what runs before a new run, run. What is stopped keeps its
  * directory, its disks and its interfaces.
  *
@@ -21,7 +24,8 @@
  * wanted state is "settled"; the order of what was observed does not matter.
  */
 import { shownCondition } from "../domain/guest-condition.ts";
-import type { GuestExit, MicroVM } from "../domain/microvm.ts";
+import { type Adjusting, adjustmentsOf, settingsOf } from "../domain/machine-settings.ts";
+import type { GuestExit, MicroVM, Volume } from "../domain/microvm.ts";
 import { unmetConditions } from "../domain/readiness.ts";
 import { diskVolumesOf, imagesOf, linkedInterfaces } from "../domain/spec-parts.ts";
 import type { OciReference } from "../domain/units.ts";
@@ -47,6 +51,8 @@ export interface StepArgs {
   /** Stop the guest's processors, and let them go on */
   pauseMachine: object;
   resumeMachine: object;
+  /** Give the running machine what it should have and can be given at once */
+  adjustMachine: object;
   /** End guest and VMM, the guest by itself within `graceMs`; undefined = the daemon's grace */
   stopMachine: { readonly graceMs: number | undefined };
   /** Note that no earlier run is left, and how it ended: what runs next is the one that is wanted */
@@ -65,8 +71,8 @@ export interface Observed {
   readonly machine: ObservedMachine;
   /** Pinned images whose content is present */
   readonly images: ReadonlySet<OciReference>;
-  /** Ids of volumes whose disk is complete */
-  readonly volumes: ReadonlySet<string>;
+  /** Sizes in bytes of the volumes whose disk is complete, by id */
+  readonly volumes: ReadonlyMap<string, number>;
   /** Device ids whose host end exists */
   readonly interfaces: ReadonlySet<string>;
   /** "absent" for a VM that is to have none */
@@ -76,7 +82,12 @@ export interface Observed {
 
 export type ObservedMachine =
   | { readonly state: "absent" }
-  | { readonly state: "booting" | "ready"; readonly isPaused: boolean }
+  | {
+      readonly state: "booting" | "ready";
+      readonly isPaused: boolean;
+      /** Undefined = not known: then nothing is adjusted */
+      readonly live?: Adjusting | undefined;
+    }
   | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
 
 export type Plan =
@@ -138,6 +149,7 @@ const run = (vm: MicroVM, observed: Observed): Plan => {
       return machine.isPaused ? { kind: "settled", state: "paused" } : step({ kind: "pauseMachine" });
     }
     if (machine.isPaused) return step({ kind: "resumeMachine" });
+    if (isToAdjust(vm, machine)) return step({ kind: "adjustMachine" });
     const [condition] = unmetConditions(vm);
     if (condition !== undefined) return step({ kind: "awaitCondition", condition });
     return { kind: "settled", state: "created" };
@@ -149,12 +161,23 @@ const run = (vm: MicroVM, observed: Observed): Plan => {
   if (wasReady && machine.exit.at !== vm.status.exit?.at) return { kind: "ended", exit: machine.exit };
   const image = imagesOf(vm.spec).find((reference) => !observed.images.has(reference));
   if (image !== undefined) return step({ kind: "pullImage", image });
-  const volume = diskVolumesOf(vm.spec).find(({ id }) => !observed.volumes.has(id));
+  const volume = diskVolumesOf(vm.spec).find((each) => !isWhole(each, observed.volumes));
   if (volume !== undefined) return step({ kind: "prepareVolume", volumeId: volume.id });
   const device = linkedInterfaces(vm.spec).find(({ deviceId }) => !observed.interfaces.has(deviceId));
   if (device !== undefined) return step({ kind: "ensureInterface", deviceId: device.deviceId });
   return step({ kind: "bootMachine" });
 };
+
+/** Made, and as large as it should be. */
+const isWhole = ({ id, grownToMib = 0 }: Volume, sizes: Observed["volumes"]): boolean =>
+  (sizes.get(id) ?? -1) >= grownToMib * MIB;
+
+const MIB = 1024 * 1024;
+
+const isToAdjust = ({ spec, status }: MicroVM, { live }: Up): boolean =>
+  live !== undefined &&
+  status.failure?.step !== ("adjustMachine" satisfies StepKind) &&
+  adjustmentsOf(settingsOf(spec), live, live.can).length > 0;
 
 type Up = Extract<ObservedMachine, { isPaused: boolean }>;
 

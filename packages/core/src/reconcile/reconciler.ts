@@ -113,6 +113,11 @@ export class Reconciler {
     }
   }
 
+  /** Resolves when nothing is left to do for `uid` now: it is settled, waits, or is gone. */
+  async idle(uid: Uid): Promise<void> {
+    await this.#loops.get(uid)?.done;
+  }
+
   load(): ReconcilerLoad {
     return { running: this.#loops.size, watched: this.#alarms.size, steps: this.#runner.load() };
   }
@@ -329,6 +334,10 @@ export class Reconciler {
       cause: causeText(error),
     });
     if (record === undefined) return "cut";
+    if (step === "adjustMachine") {
+      this.#pokeSoon(uid);
+      return "retry";
+    }
     if (vm.status.state === "failed") {
       this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
       return "failed";

@@ -36,6 +36,7 @@ const STEP_DEADLINES_MS: Readonly<Record<StepKind, number>> = {
   awaitCondition: 2 * 60 * 60_000,
   pauseMachine: 30_000,
   resumeMachine: 30_000,
+  adjustMachine: 2 * 60_000,
   stopMachine: 60_000,
   beginRun: 30_000,
   removeInterface: 30_000,
@@ -48,6 +49,8 @@ export const deadlineOf = (
   step: { readonly kind: StepKind; readonly graceMs?: number | undefined },
   graceMs: number,
 ): number => STEP_DEADLINES_MS[step.kind] + (step.kind === "stopMachine" ? (step.graceMs ?? graceMs) : 0);
+
+const MIB = 1024 * 1024;
 
 export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHandlers => ({
   async pullImage(vm, { image }, signal) {
@@ -69,6 +72,8 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
       { format, isReadOnly: volume.isReadOnly, partitionId: volume.partitionId },
       signal,
     );
+    if (volume.grownToMib !== undefined)
+      await ports.volumes.grow(directory, volumeId, volume.grownToMib * MIB, signal);
     return { volumes: { ...vm.status.volumes, [volumeId]: hostPath(disk.path) } };
   },
 
@@ -118,6 +123,12 @@ export const createStepHandlers = (ports: Ports, defaultGraceMs: number): StepHa
 
   async resumeMachine(vm, _step, signal) {
     await providerOf(ports, vm).resume(refOf(vm, ports), signal);
+    return {};
+  },
+
+  async adjustMachine(vm, _step, signal) {
+    const { machine } = await prepareMachine(vm, ports, signal);
+    await providerOf(ports, vm).adjust(machine, signal);
     return {};
   },
 

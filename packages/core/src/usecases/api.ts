@@ -5,10 +5,13 @@
  * Every method throws `FlintlockError` and nothing else.
  */
 import type { Caller } from "../domain/caller.ts";
+import type { CopyIn, CopyOut } from "../domain/copy-rules.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import type { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput, TerminalSize } from "../domain/exec-rules.ts";
+import type { GuestStats } from "../domain/guest-stats.ts";
 import type { Image } from "../domain/image.ts";
+import type { LogInput, LogPiece } from "../domain/log-rules.ts";
 import type { MicroVM, MicroVMState, ProviderName, ProviderWish } from "../domain/microvm.ts";
 import type { EventType, MicroVMEvent } from "../domain/microvm-event.ts";
 import type { UnixMs } from "../domain/units.ts";
@@ -96,8 +99,20 @@ export interface MicroVMUseCases {
    * @throws FlintlockError `deadline_exceeded` – with what was seen last; `failed_precondition` – it does not run, nor will
    */
   probe(target: Target, request: ProbeRequest, signal: AbortSignal): AsyncIterable<ProbeReport>;
+  /** Files of the guest as a tar stream, in the guest's own bytes. @throws FlintlockError as `GuestSessions` says */
+  copyOut(target: Target, request: CopyOut, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** A tar stream into a directory of the guest; all is written when it resolves. */
+  copyIn(
+    target: Target,
+    request: CopyIn,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void>;
   console(target: Target, signal: AbortSignal): Promise<ByteStream>;
-  logs(target: Target, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** What a microVM takes of the host, and what its guest says of itself; two seconds at most. */
+  stats(target: Target, signal: AbortSignal): Promise<MicroVMStats>;
+  /** Pieces in the order in which they came, to the second. */
+  logs(target: Target, input: LogInput, signal: AbortSignal): AsyncIterable<LogPiece>;
   /**
    * Numbers of these microVMs, each with a time limit of its own: one that fails says so and delays no other. In the
    * order asked; uids of no microVM are left out.
@@ -129,6 +144,23 @@ export interface Updated {
   readonly changes: readonly FieldChange[];
 }
 
+export interface MicroVMStats {
+  readonly microvm: MicroVM;
+  readonly at: UnixMs;
+  /** What its VMM's process takes; undefined when it does not run, or `vmmError` */
+  readonly vmm: VmmUse | undefined;
+  readonly vmmError: FlintlockError | undefined;
+  /** In the guest's own words; undefined when it does not run, or `guestError` */
+  readonly guest: GuestStats | undefined;
+  readonly guestError: FlintlockError | undefined;
+}
+
+export interface VmmUse {
+  /** Since it began */
+  readonly cpuMs: number;
+  readonly residentBytes: number;
+}
+
 export interface MicroVMMeasurement {
   readonly uid: string;
   readonly namespace: string;
@@ -137,13 +169,6 @@ export interface MicroVMMeasurement {
   readonly metrics: readonly MachineMetric[];
   /** Why there are no numbers, though it runs; undefined when there are, or when it does not run */
   readonly error: FlintlockError | undefined;
-}
-
-export interface LogOptions {
-  readonly source: "console" | "vmm";
-  readonly follow: boolean;
-  /** Last lines only; 0 = all that is kept */
-  readonly tail: number;
 }
 
 /** Stdio of a process in a guest. */

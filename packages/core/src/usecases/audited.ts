@@ -156,10 +156,20 @@ export const audited = (useCases: UseCases, note: (note: AuditNote) => void): Us
         const subject = await meant(target);
         yield* changingStream("microvms.probe", subject, () => microvms.probe(target, request, signal));
       },
+      async *copyOut(target, request, signal) {
+        const subject = await meant(target);
+        yield* changingStream("microvms.copyOut", subject, () => microvms.copyOut(target, request, signal));
+      },
+      copyIn: async (target, request, archive, signal) =>
+        changing("microvms.copyIn", await meant(target), {
+          work: () => microvms.copyIn(target, request, archive, signal),
+        }),
       console: async (target, signal) =>
         changing("microvms.console", await meant(target), { work: () => microvms.console(target, signal) }),
       logs: (target, options, signal) =>
         readingStream("microvms.logs", asNamed(target), () => microvms.logs(target, options, signal)),
+      stats: (target, signal) =>
+        reading("microvms.stats", asNamed(target), () => microvms.stats(target, signal)),
       measure: (uids, scope, signal) =>
         reading("microvms.measure", {}, () => microvms.measure(uids, scope, signal)),
     },

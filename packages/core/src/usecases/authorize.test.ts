@@ -90,6 +90,10 @@ const noChange = {
   maxRestarts: 0,
   vcpu: 0,
   memoryInMb: 0,
+  publish: [],
+  unpublish: [],
+  diskInMb: 0,
+  volumeSizesInMb: {},
 };
 const everything = {
   since: "beginning",
@@ -97,7 +101,7 @@ const everything = {
   hasSnapshot: false,
   isUntilNow: true,
 } as const;
-const options = { source: "console", follow: false, tail: 0 } as const;
+const options = { source: "console", follow: false, tail: 0, since: "" } as const;
 
 /** Every method with arguments that would do. One that is added does not compile until it is called here. */
 const CALLS = {
@@ -122,8 +126,13 @@ const CALLS = {
     connectByUid: ({ microvms }) => microvms.connectByUid(red.uid, 22, signal),
     forward: ({ microvms }) => microvms.forward(target(), 80, signal),
     probe: ({ microvms }) => microvms.probe(target(), { conditions: ["agent"], timeoutSeconds: 1 }, signal),
+    copyOut: ({ microvms }) =>
+      microvms.copyOut(target(), { path: "/", followsLink: false, isHeaderOnly: false }, signal),
+    copyIn: ({ microvms }) =>
+      microvms.copyIn(target(), { path: "/", keepsOwners: false }, (async function* () {})(), signal),
     console: ({ microvms }) => microvms.console(target(), signal),
     logs: ({ microvms }) => microvms.logs(target(), options, signal),
+    stats: ({ microvms }) => microvms.stats(target(), signal),
     measure: ({ microvms }) => microvms.measure([red.uid], "all", signal),
   },
   events: { watch: ({ events }) => events.watch(everything, signal) },
@@ -160,7 +169,7 @@ test.each(table.flatMap((row) => ROLES.map((role) => ({ ...row, role }))))(
 
 test.each(
   table.filter(({ operation }) =>
-    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|console|logs)$/.test(
+    /^microvms\.(get|getByUid|update|setLabels|delete|deleteByUid|watch|attach|exec|execByUid|connectByUid|forward|copyOut|copyIn|console|logs|stats)$/.test(
       operation,
     ),
   ),

@@ -46,9 +46,12 @@ export const ROLE_FOR = {
     connectByUid: "operator",
     forward: "operator",
     probe: "operator",
+    copyOut: "operator",
+    copyIn: "operator",
     console: "operator",
     logs: "viewer",
     measure: "viewer",
+    stats: "viewer",
   },
   events: { watch: "viewer" },
   images: {
@@ -173,6 +176,14 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
       need("probe");
       yield* microvms.probe(await visible(target), request, signal);
     },
+    async *copyOut(target, request, signal) {
+      need("copyOut");
+      yield* microvms.copyOut(await visible(target), request, signal);
+    },
+    copyIn: async (target, request, archive, signal) => {
+      need("copyIn");
+      await microvms.copyIn(await visible(target), request, archive, signal);
+    },
     console: async (target, signal) => {
       need("console");
       return microvms.console(await visible(target), signal);
@@ -180,6 +191,11 @@ const authorizedMicroVMs = (microvms: MicroVMUseCases, caller: Caller): MicroVMU
     async *logs(target, options, signal) {
       need("logs");
       yield* microvms.logs(await visible(target), options, signal);
+    },
+    stats: async (target, signal) => {
+      need("stats");
+      const stats = await microvms.stats(await visible(target), signal);
+      return { ...stats, microvm: shown(stats.microvm) };
     },
     measure: async (uids, scope, signal) => {
       need("measure");

@@ -71,8 +71,8 @@ const MAX_LAST_WORDS = 500;
 const lastWords = async (microvms: MicroVMUseCases, target: Target, signal: AbortSignal): Promise<string> => {
   let text = "";
   try {
-    const options = { source: "console", follow: false, tail: 3 } as const;
-    for await (const bytes of microvms.logs(target, options, signal)) text += latin1(bytes);
+    const options = { source: "console", follow: false, tail: 3, since: "" };
+    for await (const { bytes } of microvms.logs(target, options, signal)) text += latin1(bytes);
   } catch {
     // It never had one.
   }

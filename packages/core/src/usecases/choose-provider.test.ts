@@ -20,7 +20,7 @@ const candidate = (
   maxVcpu: number,
   availability: Availability = WORKS,
 ): Candidate => ({
-  traits: { name, capabilities: new Set(capabilities), diskFormats: ["raw"], maxVcpu },
+  traits: { name, capabilities: new Set(capabilities), diskFormats: ["raw"], maxVcpu, adjusts: new Set() },
   availability,
 });
 

@@ -1,6 +1,6 @@
 /**
  * The use cases, with word of who uses which guest, from the request on until the session is over. Sessions count: attach,
- * exec, forward, console and what goes by the agent's ports. Looking at records, logs and metrics, and probes do not.
+ * exec, forward, console, copies and what goes by the agent's ports. Looking at records, logs and metrics, and probes do not.
  */
 import type { Uid } from "../domain/units.ts";
 import type { Uses } from "../reconcile/expirer.ts";
@@ -35,5 +35,21 @@ export const countedUse = (microvms: MicroVMUseCases, uses: Uses): MicroVMUseCas
     connectByUid: (uid, port, signal) => byUid(uid, () => microvms.connectByUid(uid, port, signal)),
     forward: (target, port, signal) => by(target, () => microvms.forward(target, port, signal)),
     console: (target, signal) => by(target, () => microvms.console(target, signal)),
+    async *copyOut(target, request, signal) {
+      const end = uses.begin((await microvms.get(target)).uid);
+      try {
+        yield* microvms.copyOut(target, request, signal);
+      } finally {
+        end();
+      }
+    },
+    async copyIn(target, request, archive, signal) {
+      const end = uses.begin((await microvms.get(target)).uid);
+      try {
+        await microvms.copyIn(target, request, archive, signal);
+      } finally {
+        end();
+      }
+    },
   };
 };

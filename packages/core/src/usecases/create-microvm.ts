@@ -3,7 +3,7 @@ import type { Caller } from "../domain/caller.ts";
 import type { CreateInput } from "../domain/create-input.ts";
 import { FlintlockError } from "../domain/errors.ts";
 import { newExpiry } from "../domain/expiry.ts";
-import type { MicroVM, PortPublication } from "../domain/microvm.ts";
+import type { MicroVM } from "../domain/microvm.ts";
 import { MICROVM_FIELDS } from "../domain/microvm-fields.ts";
 import { generatedName, parseName } from "../domain/names.ts";
 import type { Quotas } from "../domain/quota.ts";
@@ -18,6 +18,7 @@ import type { Ports } from "../reconcile/ports.ts";
 import { begin } from "../reconcile/tell.ts";
 import type { KeptRequest } from "../records/repository.ts";
 import { askCandidates } from "./candidates.ts";
+import { choosePorts, neighbours } from "./choose-ports.ts";
 import { chooseProvider } from "./choose-provider.ts";
 import { createOnce } from "./create-once.ts";
 import { checkNetworkConfig, withInstanceId, withMetadataInterface } from "./metadata.ts";
@@ -33,6 +34,8 @@ export interface CreateParts {
   readonly hasUniqueNames: boolean;
   readonly quotas: Quotas;
   readonly poke: (uid: Uid) => void;
+  /** Resolves when the reconciler has nothing left to do for it now */
+  readonly idle: (uid: Uid) => Promise<void>;
 }
 
 export const createMicroVM =
@@ -64,7 +67,10 @@ const accept = async (
   const linked = withMetadataInterface(choice.spec, choice.traits, isWire);
   checkNetworkConfig(linked, uid, cloudInit);
   const told = input.keepsMetadata ? linked : withInstanceId(linked, uid, { cloudInit, isWire });
-  const spec = { ...told, ports: await choosePorts(parsed.ports, parts.hostPorts) };
+  const spec = {
+    ...told,
+    ports: await choosePorts(parsed.ports, parts.hostPorts, () => neighbours(parts.ports, namespace)),
+  };
   // COMPAT: v1alpha1 lets a name be used again; a person's `--name` stands for one VM.
   const needsUniqueName = !isWire || input.needsUniqueName === true || parts.hasUniqueNames;
   if (needsUniqueName && repository.isNameTaken(namespace, id)) {
@@ -116,13 +122,4 @@ const NEW_STATUS: MicroVM["status"] = {
   initrdMount: undefined,
   networkInterfaces: {},
   timings: {},
-};
-
-const choosePorts = async (
-  ports: readonly PortPublication[],
-  hostPorts: HostPorts,
-): Promise<readonly PortPublication[]> => {
-  const chosen: PortPublication[] = [];
-  for (const port of ports) chosen.push(await hostPorts.choose(port));
-  return chosen;
 };

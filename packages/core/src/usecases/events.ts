@@ -2,7 +2,8 @@
 import { FlintlockError, invalidField } from "../domain/errors.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import type { MicroVMEvent } from "../domain/microvm-event.ts";
-import { type UnixMs, unixMs } from "../domain/units.ts";
+import { parseTime } from "../domain/time-rules.ts";
+import type { UnixMs } from "../domain/units.ts";
 import type { Clock } from "../ports/clock.ts";
 import { decodeEvent } from "../records/event-codec.ts";
 import type { Repository } from "../records/repository.ts";
@@ -66,16 +67,14 @@ type Since =
   | { readonly kind: "position"; readonly position: number }
   | { readonly kind: "time"; readonly at: UnixMs };
 
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
-
 /** @throws FlintlockError `invalid_spec` */
 const parseSince = (text: string): Since => {
   if (text === "") return { kind: "now" };
   if (text === "beginning") return { kind: "beginning" };
   const position = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(position)) return { kind: "position", position };
-  const at = TIME.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(at)) return { kind: "time", at: unixMs(at) };
+  const at = parseTime(text);
+  if (at !== undefined) return { kind: "time", at };
   throw invalidField("since", `must be a position, a time such as 2026-11-25T02:00:00Z, or "beginning"`);
 };
 

@@ -80,3 +80,37 @@ test("a command that breaks a rule is refused before the guest is asked", async 
   await expect(microvms.execByUid(uid, input, signal)).rejects.toMatchObject(invalid);
   await expect(microvms.exec({ target: uid, namespace: "" }, input, signal)).rejects.toMatchObject(invalid);
 });
+
+test.each([
+  ["upstream's agent", []],
+  ["ours", ["tty", "signal"]],
+])("a terminal and a signal are refused where the agent would overlook them: %s", async (_, has) => {
+  const world = new World();
+  const stream = { bytes: none(), write: nothing, end: nothing, [Symbol.asyncDispose]: nothing };
+  world.provider.connect = async () => stream;
+  const signals: string[] = [];
+  const session = { output: none(), stdin: nothing, endStdin: nothing, resize: nothing, ...stream };
+  world.sessions = {
+    ...world.sessions,
+    extensions: async () => new Set(has),
+    exec: async () => ({ ...session, signal: async (name) => void signals.push(name) }),
+  };
+  const { microvms } = await world.daemon();
+  const { uid } = await microvms.create(wireInput({ allowGuestAgent: true }));
+  await settle();
+  const unsupported = { code: "unsupported", message: expect.stringContaining("the guest's agent") };
+  const plain = await microvms.execByUid(uid, TRUE, signal);
+  const withTerminal = microvms.execByUid(uid, { ...TRUE, terminal: { rows: 2, columns: 3 } }, signal);
+  if (has.length === 0) {
+    await expect(withTerminal).rejects.toMatchObject(unsupported);
+    await expect(plain.signal("INT")).rejects.toMatchObject(unsupported);
+    expect(signals).toEqual([]);
+  } else {
+    await withTerminal;
+    await plain.signal("INT");
+    expect(signals).toEqual(["INT"]);
+  }
+});
+
+const nothing = async (): Promise<void> => {};
+const none = async function* (): AsyncGenerator<never> {};

@@ -87,7 +87,7 @@ const meteredMachine = (vm: MicroVM, directory: string): MeteredMachine => ({
 });
 
 /** `promise`, or the signal's reason when that comes first: a provider that heeds no signal holds up nobody. */
-const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
+export const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
   new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });

@@ -1,8 +1,10 @@
 /** The microVM half of the use cases: reads from the records, writes wishes into them, streams from the guest. */
 
+import { parseGuestPath } from "../domain/copy-rules.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import { ERROR_CODES, FlintlockError, invalidField, notFound } from "../domain/errors.ts";
 import { type ExecInput, type ExecRequest, parseExec, type TerminalSize } from "../domain/exec-rules.ts";
+import { type LogInput, parseLogs } from "../domain/log-rules.ts";
 import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
 import { isAwaited } from "../domain/readiness.ts";
@@ -23,11 +25,12 @@ import { AGENT_PORT } from "../ports/guest-sessions.ts";
 import type { LogReader } from "../ports/log-reader.ts";
 import type { ByteStream } from "../ports/provider.ts";
 import { providerOf } from "../reconcile/ports.ts";
-import type { ExecSession, ListFilter, LogOptions, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
+import type { ExecSession, ListFilter, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
 import { probeGuest } from "./probe.ts";
+import { statsOf } from "./stats.ts";
 import { resolveTarget } from "./target.ts";
 import { updateMicroVM } from "./update-microvm.ts";
 
@@ -75,8 +78,30 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
   const connect = (vm: MicroVM, port: number, signal: AbortSignal): Promise<ByteStream> =>
     providerOf(parts.ports, vm).connect(refOf(vm), port, signal);
 
-  const run = async (vm: MicroVM, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> =>
-    parts.sessions.exec(await connect(vm, AGENT_PORT, signal), request, signal);
+  const run = async (vm: MicroVM, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> => {
+    const refuseUnless = async (extension: string, what: string): Promise<void> => {
+      const known = await parts.sessions.extensions(await connect(vm, AGENT_PORT, signal), signal);
+      if (!known.has(extension)) throw notExtended(what);
+    };
+    if (request.terminal !== undefined) await refuseUnless("tty", "gives commands no terminal");
+    const session = await parts.sessions.exec(await connect(vm, AGENT_PORT, signal), request, signal);
+    return {
+      ...session,
+      signal: async (name) => {
+        await refuseUnless("signal", "takes no signals: the command is ended");
+        await session.signal(name);
+      },
+    };
+  };
+
+  const measure = measureMicroVMs(parts.ports);
+
+  /** To its agent, once it runs. */
+  const connectRunning = async (target: Target, signal: AbortSignal): Promise<ByteStream> => {
+    const vm = await whenRunning(resolve(target).uid, signal);
+    if (vm.status.state === "exited") throw notReady(vm);
+    return connect(vm, AGENT_PORT, signal);
+  };
 
   return {
     create: createMicroVM(parts),
@@ -119,9 +144,22 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
 
     async forward(target, port, signal) {
       if (!isPort(port)) throw invalidField("port", "must be 1 to 65535");
-      const vm = await whenRunning(resolve(target).uid, signal);
-      if (vm.status.state === "exited") throw notReady(vm);
-      return parts.sessions.forward(await connect(vm, AGENT_PORT, signal), port, signal);
+      return parts.sessions.forward(await connectRunning(target, signal), port, signal);
+    },
+
+    async *copyOut(target, request, signal) {
+      const path = parseGuestPath(request.path, "path");
+      yield* parts.sessions.copyOut(await connectRunning(target, signal), { ...request, path }, signal);
+    },
+
+    async copyIn(target, request, archive, signal) {
+      const path = parseGuestPath(request.path, "start.path");
+      await parts.sessions.copyIn(
+        await connectRunning(target, signal),
+        { ...request, path },
+        archive,
+        signal,
+      );
     },
 
     async execByUid(uid, input, signal) {
@@ -151,7 +189,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return providerOf(parts.ports, vm).console(refOf(vm), signal);
     },
 
-    logs(target: Target, options: LogOptions, signal: AbortSignal) {
+    logs(target: Target, input: LogInput, signal: AbortSignal) {
+      const options = parseLogs(input, parts.ports.clock.now());
       const { uid } = resolve(target);
       const isOver = () => {
         const state = repository.find(uid)?.status.state;
@@ -160,7 +199,14 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
       return parts.logs.read(directories.path(repository.get(uid)), options, isOver, signal);
     },
 
-    measure: measureMicroVMs(parts.ports),
+    measure,
+    stats: statsOf({
+      clock: parts.ports.clock,
+      sessions: parts.sessions,
+      measure,
+      resolve,
+      connect: (vm, signal) => connect(vm, AGENT_PORT, signal),
+    }),
   };
 };
 
@@ -193,6 +239,12 @@ const withAgent = (vm: MicroVM): MicroVM => {
   if (vm.status.state !== "created") throw notReady(vm);
   return vm;
 };
+
+/** Upstream's agent overlooks such a wish, and its caller would wait for what does not come. */
+const notExtended = (what: string): FlintlockError =>
+  new FlintlockError("unsupported", `the guest's agent ${what}`, {
+    hint: "It is not ours: start the microVM with the kernel image that comes with this daemon.",
+  });
 
 const protectedFromDeletion = ({ id }: MicroVM): FlintlockError =>
   new FlintlockError("failed_precondition", `microvm ${id} is protected from deletion`, {

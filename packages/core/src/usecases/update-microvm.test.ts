@@ -10,6 +10,10 @@ const input = (change: Partial<UpdateInput>): UpdateInput => ({
   maxRestarts: 0,
   vcpu: 0,
   memoryInMb: 0,
+  publish: [],
+  unpublish: [],
+  diskInMb: 0,
+  volumeSizesInMb: {},
   ...change,
 });
 

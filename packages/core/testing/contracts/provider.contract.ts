@@ -1,4 +1,6 @@
 import {
+  adjustmentsOf,
+  type LiveSettings,
   type Machine,
   type MachineRef,
   type MeteredMachine,
@@ -66,7 +68,7 @@ export const providerContract = (
     test("a machine starts once, becomes ready, and ends when asked", async () => {
       const machine = await harness.machine();
       const pid = await boot(machine);
-      expect(await provider.observe(machine)).toEqual({
+      expect(await provider.observe(machine)).toMatchObject({
         state: "running",
         isReady: true,
         isPaused: false,
@@ -97,7 +99,12 @@ export const providerContract = (
       const machine = await harness.machine();
       const pid = await boot(machine);
       const heir = harness.provider();
-      expect(await heir.observe(machine)).toEqual({ state: "running", isReady: true, isPaused: false, pid });
+      expect(await heir.observe(machine)).toMatchObject({
+        state: "running",
+        isReady: true,
+        isPaused: false,
+        pid,
+      });
       await heir.start(machine, signal);
       await heir.awaitReady(machine, signal);
       expect(await pidOf(heir, machine)).toBe(pid);
@@ -113,7 +120,12 @@ export const providerContract = (
       await provider.pause(machine, signal);
       await provider.pause(machine, signal);
       const heir = harness.provider();
-      expect(await heir.observe(machine)).toEqual({ state: "running", isReady: true, isPaused: true, pid });
+      expect(await heir.observe(machine)).toMatchObject({
+        state: "running",
+        isReady: true,
+        isPaused: true,
+        pid,
+      });
       await heir.resume(machine, signal);
       await heir.resume(machine, signal);
       expect(await provider.observe(machine)).toMatchObject({ isPaused: false, pid });
@@ -121,6 +133,36 @@ export const providerContract = (
       await provider.pause(machine, signal);
       await provider.stop(machine, 0, signal);
       expect((await provider.observe(machine)).state).not.toBe("running");
+    });
+
+    test("a machine that runs is given what it can be at once, and another daemon sees it; one that does not run refuses", async () => {
+      const machine = await harness.machine();
+      await expect(provider.adjust(machine, signal)).rejects.toMatchObject({ code: "failed_precondition" });
+      const pid = await boot(machine);
+      const { adjusts } = provider.traits;
+      const before = await settingsSeen(provider, machine);
+      expect(adjustmentsOf(machine, before, adjusts)).toEqual([]);
+
+      const wanted: Machine = {
+        ...machine,
+        ...(adjusts.has("limits") && { limits: { diskBytesPerSecond: 64 * 1024 ** 2 } }),
+        ...(adjusts.has("diskMib") && { diskMib: { root: GROWN_MIB } }),
+        ...(adjusts.has("vcpu") && { vcpu: machine.vcpu + 1 }),
+        ...(adjusts.has("memoryMib") && { memoryMib: machine.memoryMib + 128 }),
+      };
+      const todo = adjustmentsOf(wanted, before, adjusts);
+      const heir = harness.provider();
+      await heir.adjust(wanted, signal);
+      const after = await settingsSeen(provider, machine);
+      expect(adjustmentsOf(wanted, after, adjusts)).toEqual([]);
+      for (const kind of todo) expect(after.applied[kind]).toEqual(wanted[kind]);
+      await provider.adjust(wanted, signal);
+
+      if (adjusts.has("limits")) {
+        await provider.adjust({ ...wanted, limits: undefined }, signal);
+        expect((await settingsSeen(heir, machine)).applied.limits ?? {}).toEqual({});
+      }
+      expect(await pidOf(provider, machine)).toBe(pid);
     });
 
     test("a VMM that crashes is noticed, told apart from a failed boot, and can be started again", async () => {
@@ -227,6 +269,15 @@ const meteredOf = ({ uid, directory, disks, interfaces }: Machine): MeteredMachi
   volumeIds: disks.map(({ volumeId }) => volumeId),
   interfaces: interfaces.map(({ deviceId, hostDevice }) => ({ deviceId, hostDevice: hostDevice?.name })),
 });
+
+/** More than the disk of any harness has. */
+const GROWN_MIB = 192;
+
+const settingsSeen = async (provider: Provider, ref: MachineRef): Promise<LiveSettings> => {
+  const machine = await provider.observe(ref);
+  if (machine.state === "running" && machine.settings !== undefined) return machine.settings;
+  throw new Error(`the machine is ${machine.state}, and nothing is known of what it has`);
+};
 
 const pidOf = async (provider: Provider, ref: MachineRef): Promise<number> => {
   const machine = await provider.observe(ref);

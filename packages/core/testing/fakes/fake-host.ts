@@ -85,13 +85,19 @@ export const fakeImage = (reference: OciReference): Image => {
   };
 };
 
+const FAKE_DISK_BYTES = 1024 ** 3;
+
 /** Directories, volumes, interfaces and ports that are entries of sets. */
 export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, HostPorts, SharedDirectories {
   readonly directories = new Set<string>();
   readonly disks = new Map<string, readonly string[]>();
+  /** Bytes by path, of those that have grown */
+  readonly sizes = new Map<string, number>();
   readonly devices = new Map<Uid, Map<string, InterfaceStatus>>();
   /** Why a directory is not shared, by its path */
   readonly refusals = new Map<string, string>();
+  /** Ports of the host that somebody listens on */
+  readonly taken = new Set<number>();
   #nextPort = 40_000;
 
   async refusal(hostPath: string): Promise<string | undefined> {
@@ -160,14 +166,31 @@ export class FakeHost implements VmDirectories, VolumeStore, NetworkManager, Hos
     return status;
   }
 
-  async observe(directory: string): Promise<ReadonlySet<string>>;
+  async grow(directory: string, volumeId: string, sizeBytes: number): Promise<void> {
+    const path = `${directory}/${volumeId}`;
+    this.sizes.set(path, Math.max(sizeBytes, this.sizes.get(path) ?? FAKE_DISK_BYTES));
+  }
+
+  async observe(directory: string): Promise<ReadonlyMap<string, number>>;
   async observe(owner: Uid, interfaces: readonly NetworkInterface[]): Promise<ReadonlySet<string>>;
-  async observe(owner: string, interfaces?: readonly NetworkInterface[]): Promise<ReadonlySet<string>> {
-    if (interfaces === undefined) return new Set(this.disks.get(owner));
+  async observe(
+    owner: string,
+    interfaces?: readonly NetworkInterface[],
+  ): Promise<ReadonlySet<string> | ReadonlyMap<string, number>> {
+    if (interfaces === undefined) {
+      const ids = this.disks.get(owner) ?? [];
+      return new Map(ids.map((id) => [id, this.sizes.get(`${owner}/${id}`) ?? FAKE_DISK_BYTES]));
+    }
     return new Set(this.devices.get(owner as Uid)?.keys());
   }
 
   async choose<T extends { readonly hostPort: number }>(publication: T): Promise<T> {
+    if (this.taken.has(publication.hostPort)) {
+      throw new FlintlockError(
+        "failed_precondition",
+        `ports: port ${publication.hostPort} is already in use`,
+      );
+    }
     return publication.hostPort === 0 ? { ...publication, hostPort: this.#nextPort++ } : publication;
   }
 }

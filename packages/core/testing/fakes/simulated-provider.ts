@@ -5,6 +5,7 @@ import type {
   Capability,
   Clock,
   GuestExit,
+  LiveSettings,
   Machine,
   MachineMetric,
   MachineRef,
@@ -14,9 +15,10 @@ import type {
   Provider,
   ProviderName,
   ProviderTraits,
+  Room,
   Uid,
 } from "@flintlock/core";
-import { FlintlockError, VMM_GROUP } from "@flintlock/core";
+import { ADJUSTABLE, adjustmentsOf, FlintlockError, onlySettings, VMM_GROUP } from "@flintlock/core";
 
 /** What the next calls do, in ms and errors; change it while the provider runs. */
 export interface Script {
@@ -29,12 +31,21 @@ export interface Script {
   startErrors: Error[];
   /** Thrown by `awaitReady`; likewise */
   bootErrors: Error[];
+  /** Thrown by `adjust`, one for each thing it would change; likewise */
+  adjustErrors: Error[];
+  /** What the machines that are started next can be given while they run */
+  room: Room | undefined;
   /** Answers `metrics` instead of what a quiet machine would say */
   metrics: ((machine: MeteredMachine) => Promise<readonly MachineMetric[]>) | undefined;
 }
 
 type Simulated =
-  | { readonly state: "booting" | "ready"; readonly isPaused: boolean; readonly pid: number }
+  | {
+      readonly state: "booting" | "ready";
+      readonly isPaused: boolean;
+      readonly pid: number;
+      readonly settings: LiveSettings;
+    }
   | { readonly state: "exited"; readonly exit: GuestExit; readonly wasReady: boolean };
 
 /**
@@ -50,6 +61,8 @@ export class SimulatedProvider implements Provider {
     stopMs: 0,
     startErrors: [],
     bootErrors: [],
+    adjustErrors: [],
+    room: undefined,
     metrics: undefined,
   };
   /** Every call that had an effect, for assertions such as "started once" */
@@ -72,6 +85,7 @@ export class SimulatedProvider implements Provider {
       capabilities: new Set(capabilities),
       diskFormats: ["raw"],
       maxVcpu: 64,
+      adjusts: new Set(ADJUSTABLE),
     };
     this.#clock = clock;
   }
@@ -99,7 +113,12 @@ export class SimulatedProvider implements Provider {
     if (this.script.startMs > 0) await this.#clock.sleep(this.script.startMs, signal);
     this.calls.push(`start ${machine.uid}`);
     this.onStart(machine);
-    this.#machines.set(machine.uid, { state: "booting", isPaused: false, pid: this.#nextPid++ });
+    this.#machines.set(machine.uid, {
+      state: "booting",
+      isPaused: false,
+      pid: this.#nextPid++,
+      settings: { applied: onlySettings(machine), room: this.script.room },
+    });
   }
 
   async awaitReady(machine: Machine, signal: AbortSignal): Promise<void> {
@@ -143,12 +162,34 @@ export class SimulatedProvider implements Provider {
     this.#machines.set(uid, { ...machine, isPaused });
   }
 
+  async adjust(machine: Machine, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const found = this.#machines.get(machine.uid);
+    if (found === undefined || found.state === "exited") {
+      throw new FlintlockError("failed_precondition", "the microVM does not run");
+    }
+    for (const kind of adjustmentsOf(machine, found.settings, this.traits.adjusts)) {
+      const error = this.script.adjustErrors.shift();
+      if (error !== undefined) throw error;
+      this.calls.push(`adjust ${kind} ${machine.uid}`);
+      const { applied } = this.#up(machine.uid).settings;
+      const settings = { ...found.settings, applied: { ...applied, [kind]: machine[kind] } };
+      this.#machines.set(machine.uid, { ...this.#up(machine.uid), settings });
+    }
+  }
+
+  #up(uid: Uid): Extract<Simulated, { readonly settings: LiveSettings }> {
+    const machine = this.#machines.get(uid);
+    if (machine !== undefined && machine.state !== "exited") return machine;
+    throw new FlintlockError("failed_precondition", "the microVM does not run");
+  }
+
   async observe(ref: MachineRef): Promise<MachineState> {
     const machine = this.#machines.get(ref.uid);
     if (machine === undefined) return { state: "absent" };
     if (machine.state === "exited") return machine;
-    const { state, isPaused, pid } = machine;
-    return { state: "running", isReady: state === "ready", isPaused, pid };
+    const { state, isPaused, pid, settings } = machine;
+    return { state: "running", isReady: state === "ready", isPaused, pid, settings };
   }
 
   exited(ref: MachineRef, signal: AbortSignal): Promise<void> {

@@ -55,6 +55,8 @@ export class World {
   readonly ids = new SeqIds();
   /** To be set before a daemon starts */
   quotas: Quotas = noQuotas;
+  /** To be set before a daemon starts */
+  sessions: GuestSessions = noSessions;
   readonly telemetry = new RecordedTelemetry();
   readonly #listeners: Telemetry[] = [this.telemetry];
 
@@ -102,7 +104,8 @@ export class World {
       hasUniqueNames: false,
       quotas: this.quotas,
       poke: (uid) => reconciler.poke(uid),
-      sessions: noSessions,
+      idle: (uid) => reconciler.idle(uid),
+      sessions: this.sessions,
       logs: noLogs,
     });
     reconciler.resync();
@@ -116,6 +119,12 @@ const noSessions: GuestSessions = {
   attach: () => Promise.reject(new Error("a simulated guest has no agent")),
   exec: () => Promise.reject(new Error("a simulated guest has no agent")),
   forward: () => Promise.reject(new Error("a simulated guest has no agent")),
+  extensions: () => Promise.reject(new Error("a simulated guest has no agent")),
+  copyOut: () => {
+    throw new Error("a simulated guest has no agent");
+  },
+  copyIn: () => Promise.reject(new Error("a simulated guest has no agent")),
+  stats: () => Promise.reject(new Error("a simulated guest has no agent")),
 };
 
 const noLogs: LogReader = {

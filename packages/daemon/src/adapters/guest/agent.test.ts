@@ -1,6 +1,6 @@
 import type { ByteStream, ExecOutput, ExecRequest } from "@flintlock/core";
 import { expect, test } from "vitest";
-import { attach, exec, forward, info, ping, poweroff, setClock } from "./agent.ts";
+import { attach, exec, extensions, forward, info, ping, poweroff, setClock } from "./agent.ts";
 import {
   CONTROL,
   type ControlFrame,
@@ -152,7 +152,18 @@ test("the clock is sent as seconds and nanoseconds; an agent without it refuses"
   });
   expect(heard.isClosed()).toBe(true);
   const unknown = streamOf(encodeJson(CONTROL.error, { msg: 'unknown op "clock"' }));
-  await expect(setClock(unknown.stream, Date.now())).rejects.toMatchObject({ code: "failed_precondition" });
+  await expect(setClock(unknown.stream, Date.now())).rejects.toMatchObject({ code: "unsupported" });
+});
+
+test.each([
+  ["ours", '{"version":"1","extensions":["tty","signal",7]}', ["tty", "signal"]],
+  ["upstream's", '{"version":"dev"}', []],
+  ["one that lies about their kind", '{"extensions":{"tty":true}}', []],
+])("the extensions of %s are those that it names", async (_, words, names) => {
+  const ok = encodeJson(CONTROL.exit, { code: 0 });
+  const { stream, isClosed } = streamOf(encodeControl(CONTROL.stdout, Buffer.from(words)), ok);
+  expect(await extensions(stream, never)).toEqual(new Set(names));
+  expect(isClosed()).toBe(true);
 });
 
 test("the agent's refusal is a failed precondition in its own words", async () => {
@@ -214,6 +225,34 @@ test("output without end is passed on as it comes, and nothing of it is kept", a
     expect(read - taken).toBe(0);
     if (taken === 50 * piece.length) break;
   }
+});
+
+test.each([
+  ["errors' output", CONTROL.stderr],
+  ["output", CONTROL.stdout],
+  ["frames of no known kind", 200],
+])("an answer that is %s without end is cut off", async (_, type) => {
+  let isClosed = false;
+  const endless: ByteStream = {
+    bytes: (async function* () {
+      const frame = Buffer.concat([header(type, 1000), Buffer.alloc(1000)]);
+      while (!isClosed) yield frame;
+    })(),
+    write: async () => {},
+    end: async () => {},
+    [Symbol.asyncDispose]: async () => {
+      isClosed = true;
+    },
+  };
+  await expect(ping(endless)).rejects.toMatchObject({ code: "unavailable" });
+  expect(isClosed).toBe(true);
+  if (type === 200) {
+    isClosed = false;
+    const session = await exec(endless, LS, never);
+    await expect(collect(session.output)).rejects.toMatchObject({ code: "unavailable" });
+  }
+  isClosed = false;
+  await expect(forward(endless, 80, never)).rejects.toMatchObject({ code: "unavailable" });
 });
 
 test("a guest that does not even take the request is left when the caller has had enough", async () => {

@@ -18,6 +18,10 @@ import {
 } from "./control-frames.ts";
 
 const MAX_ANSWER_BYTES = 64 * 1024;
+/** An agent answers in milliseconds, on a host with sixteen busy guests in seconds */
+const ANSWER_MS = 10_000;
+/** In a session; an agent newer than we are says such things now and then */
+const MAX_UNKNOWN_FRAMES = 1000;
 const MAX_MESSAGE_LENGTH = 300;
 const MAX_TERMINAL = 65535;
 
@@ -61,6 +65,7 @@ export const forward: GuestSessions["forward"] = async (stream, port, signal) =>
       if (done) throw broken("the guest closed the stream without an answer to forward");
       if (frame.type === CONTROL.connected) return;
       if (frame.type === CONTROL.error) throw notForwarded(message(jsonOf(frame.payload)["msg"]));
+      throw broken("the guest sent something else than an answer to forward");
     }
   };
   try {
@@ -112,6 +117,19 @@ export const setClock = async (stream: ByteStream, milliseconds: number): Promis
 /** What the agent says of itself, as the guest's own words: not to be believed. Closes `stream`. */
 export const info = async (stream: ByteStream): Promise<string> => await ask(stream, "info");
 
+/** @see GuestSessions.extensions */
+export const extensions: GuestSessions["extensions"] = async (stream, signal) => {
+  let found: unknown;
+  await unlessAborted(
+    info(stream).then((text) => {
+      found = jsonOf(Buffer.from(text))["extensions"];
+    }),
+    stream,
+    AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+  );
+  return new Set(Array.isArray(found) ? found.filter((one) => typeof one === "string") : []);
+};
+
 /** Closes the stream when the signal aborts first: that ends `work` as well. */
 const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: AbortSignal): Promise<void> => {
   const onAbort = (): void => void stream[Symbol.asyncDispose]();
@@ -124,11 +142,11 @@ const unlessAborted = async (work: Promise<void>, stream: ByteStream, signal: Ab
   }
 };
 
-const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
+export const request = async (stream: ByteStream, body: Readonly<Record<string, unknown>>): Promise<void> =>
   await stream.write(encodeJson(CONTROL.request, { version: 1, ...body }));
 
-/** One request, its stdout as text, exit 0. */
-const ask = async (
+/** One request, its stdout as text, exit 0. Closes `stream`. */
+export const ask = async (
   stream: ByteStream,
   op: string,
   details: Readonly<Record<string, unknown>> = {},
@@ -136,18 +154,27 @@ const ask = async (
   await using owned = stream;
   await request(owned, { op, ...details });
   let text = "";
-  for await (const output of outputs(owned)) {
+  for await (const output of outputs({ ...owned, bytes: bounded(owned.bytes, op) })) {
     if (output.kind === "exit") {
       if (output.code === 0) return text;
       throw new FlintlockError("provider_failed", `the guest agent's ${op} ended with ${output.code}`);
     }
     if (output.kind === "stdout") text += Buffer.from(output.bytes).toString("utf8");
-    if (text.length > MAX_ANSWER_BYTES) throw broken(`the answer to ${op} is too long`);
   }
   throw broken(`no answer to ${op}`);
 };
 
-const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
+/** Whatever kind of frames it is that does not end. */
+const bounded = async function* (bytes: AsyncIterable<Uint8Array>, op: string): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const chunk of bytes) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) throw broken(`the answer to ${op} is too long`);
+    yield chunk;
+  }
+};
+
+export const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
   async stdin(bytes) {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
       await stream.write(encodeControl(CONTROL.stdin, bytes.subarray(at, at + CHUNK_BYTES)));
@@ -163,15 +190,24 @@ const session = (stream: ByteStream): Omit<ProcessSession, "output"> => ({
 const outputs = async function* (stream: ByteStream): AsyncGenerator<ProcessOutput> {
   for await (const output of execOutputs(stream)) {
     if (output.kind !== "error") yield output;
-    else throw new FlintlockError("failed_precondition", `the guest agent refused: ${output.message}`);
+    else throw refused(output.message);
   }
 };
 
+/** Of an operation that it does not know, an agent says so in these words: ours and upstream's. */
+const refused = (words: string): FlintlockError =>
+  new FlintlockError(
+    words.startsWith("unknown op") ? "unsupported" : "failed_precondition",
+    `the guest agent refused: ${words}`,
+  );
+
 /** Output in order; the last is `exit`. Throws when the stream ends without one. */
-const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
+export const execOutputs = async function* (stream: ByteStream): AsyncGenerator<ExecOutput> {
+  let unknown = 0;
   for await (const frame of framesOf(stream)) {
     const output = outputOf(frame);
     if (output !== undefined) yield output;
+    else if (++unknown > MAX_UNKNOWN_FRAMES) throw broken("no end of frames that nobody knows");
     if (output?.kind === "exit") return;
   }
   throw new FlintlockError("unavailable", "the guest closed the session without an exit code");
@@ -217,7 +253,7 @@ const jsonOf = (payload: Uint8Array): Readonly<Record<string, unknown>> => {
 };
 
 /** The guest's words, fit for a terminal. */
-const message = (value: unknown): string =>
+export const message = (value: unknown): string =>
   typeof value === "string" ? value.replace(/\p{C}+/gu, " ").slice(0, MAX_MESSAGE_LENGTH) : "no reason given";
 
 const sizeOf = ({ rows, columns }: TerminalSize): { rows: number; cols: number } => ({
@@ -225,5 +261,5 @@ const sizeOf = ({ rows, columns }: TerminalSize): { rows: number; cols: number }
   cols: Math.max(1, Math.min(MAX_TERMINAL, Math.trunc(columns))),
 });
 
-const broken = (what: string, cause?: unknown): FlintlockError =>
+export const broken = (what: string, cause?: unknown): FlintlockError =>
   new FlintlockError("unavailable", what, { cause });

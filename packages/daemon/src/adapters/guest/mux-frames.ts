@@ -34,17 +34,27 @@ export const u32 = (value: number): Uint8Array => {
 
 const KINDS: ReadonlySet<number> = new Set(Object.values(FRAME));
 
-/** Cuts a byte stream into frames; holds at most one incomplete frame. Throws on anything else. */
+/** Of zeros in a row: our guest sends none, and those of an earlier connection are dropped before the greeting */
+const MAX_PADDING_BYTES = 1024 * 1024;
+
+/**
+ * Cuts a byte stream into frames; holds at most one incomplete frame. Throws on anything else, and on padding without end.
+ */
 export const frameParser = (): ((chunk: Uint8Array) => readonly Frame[]) => {
   let rest = Buffer.alloc(0);
+  let padding = 0;
   return (chunk) => {
     rest = Buffer.concat([rest, chunk]);
     const frames: Frame[] = [];
     let at = 0;
     for (;;) {
       // Zero bytes between frames are padding.
+      const begin = at;
       while (at < rest.length && rest[at] === 0) at++;
+      padding += at - begin;
+      if (padding > MAX_PADDING_BYTES) throw new Error("padding without end");
       if (rest.length - at < HEADER_BYTES) break;
+      padding = 0;
       const { kind, length, stream } = header(rest, at);
       const end = at + HEADER_BYTES + length;
       if (end > rest.length) break;

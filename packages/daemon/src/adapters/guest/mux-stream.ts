@@ -127,9 +127,10 @@ export const createMuxStream = (id: number, pipe: MuxPipe): MuxStream => {
     },
     onData(payload) {
       if (remoteEnded) throw new Error("data after end of file");
+      // They cost no window: there would be no end of them.
+      if (payload.length === 0) throw new Error("data without a byte");
       if (payload.length > receiveWindow) throw new Error("more data than its window");
       receiveWindow -= payload.length;
-      if (payload.length === 0) return;
       queue.push(payload);
       // A window of one-byte frames would cost a hundred times its size in small buffers.
       if (queue.length >= MAX_CHUNKS) queue.splice(0, queue.length, Buffer.concat(queue));
@@ -142,6 +143,7 @@ export const createMuxStream = (id: number, pipe: MuxPipe): MuxStream => {
       wake();
     },
     onWindow(bytes) {
+      if (bytes === 0) throw new Error("a window that adds nothing");
       sendWindow += bytes;
       if (sendWindow > MAX_SEND_WINDOW) throw new Error("an absurd window");
       wake();

@@ -186,6 +186,9 @@ const breaches: Record<string, (guest: FakeGuest) => void> = {
     for (let n = 0; n < 5; n++) guest.send(FRAME.data, 1, Buffer.alloc(16384));
   },
   "an absurd window": (guest) => guest.send(FRAME.window, 1, u32(0xffffffff)),
+  "a window that adds nothing": (guest) => guest.send(FRAME.window, 1, u32(0)),
+  "data without a byte": (guest) => guest.send(FRAME.data, 1),
+  "padding without end": (guest) => guest.raw(Buffer.alloc(1024 * 1024 + 1)),
   "a short window": (guest) => guest.send(FRAME.window, 1, Buffer.alloc(3)),
 };
 test.each(Object.entries(breaches))("%s closes the channel and fails its streams", async (_, breach) => {
@@ -198,6 +201,40 @@ test.each(Object.entries(breaches))("%s closes the channel and fails its streams
   await waiting;
   await expect(readAll(stream.bytes)).rejects.toMatchObject({ code: "unavailable" });
   expect(() => mux.open(2)).toThrow("the guest broke the agent protocol");
+});
+
+test("what is on its way for a stream that we close may come, and no more of it", async () => {
+  const { socket, guest } = fakeGuest();
+  const mux = await openMux(socket, never);
+  const [first, other] = [mux.open(1), mux.open(1)];
+  await first[Symbol.asyncDispose]();
+  const one = encodeFrame(FRAME.data, 1, Buffer.from("x"));
+  guest.raw(Buffer.concat(new Array(65_536).fill(one)));
+  guest.send(FRAME.data, 2, Buffer.from("still heard"));
+  guest.send(FRAME.eof, 2);
+  expect((await readAll(other.bytes)).toString()).toBe("still heard");
+  expect(mux.isOpen).toBe(true);
+  guest.raw(Buffer.concat(new Array(65_536).fill(one)));
+  await mux.closed;
+});
+
+test("a frame that comes byte by byte, for as long as the guest likes, holds up nobody", async () => {
+  const { socket, guest } = fakeGuest(echo);
+  await using mux = await openMux(socket, never);
+  const [slow, quick] = [mux.open(1), mux.open(1)];
+  const frame = encodeFrame(FRAME.data, 1, Buffer.from("drop by drop"));
+  const dripping = (async () => {
+    for (const byte of frame) {
+      guest.raw(Buffer.from([byte]));
+      await sleep(2);
+    }
+    guest.send(FRAME.eof, 1);
+  })();
+  expect((await readAll(slow.bytes)).toString()).toBe("drop by drop");
+  await dripping;
+  await quick.write(Buffer.from("quick"));
+  await quick.end();
+  expect((await readAll(quick.bytes)).toString()).toBe("quick");
 });
 
 test("random bytes after the greeting never escape as anything but a closed channel", async () => {

@@ -20,7 +20,7 @@ import {
   MAX_PAYLOAD_BYTES,
   u32,
 } from "./mux-frames.ts";
-import { createMuxStream, type MuxStream } from "./mux-stream.ts";
+import { createMuxStream, type MuxStream, WINDOW_BYTES } from "./mux-stream.ts";
 
 const NONCE_BYTES = 16;
 const HELLO_TIMEOUT_MS = 10_000;
@@ -29,6 +29,8 @@ const MAX_RESET_TEXT = 200;
 /** A guest that makes us answer and never reads would fill our memory: windows for 85 GB it sent */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 const LAST_STREAM_ID = 0xffffffff;
+/** What may still be on its way when a stream is closed: its window, even in the smallest frames there are */
+const LATE_BYTES = WINDOW_BYTES * (1 + HEADER_BYTES);
 
 export interface GuestMux extends AsyncDisposable {
   /** False once the channel is lost; then every stream has failed and a new channel is needed. */
@@ -56,6 +58,7 @@ export const openMux = async (
   const nonce = randomBytes(NONCE_BYTES);
   const findHello = helloFinder(nonce);
   let lastId = 0;
+  let lateAllowance = 0;
   let failure: FlintlockError | undefined;
   let drains: (() => void)[] = [];
   let onGreeted: () => void = () => {};
@@ -93,7 +96,11 @@ export const openMux = async (
         isGreeted = true;
         onGreeted();
       }
-      for (const frame of parse(rest)) dispatch(frame, streams, lastId);
+      for (const frame of parse(rest)) {
+        if (dispatch(frame, streams, lastId)) continue;
+        lateAllowance -= HEADER_BYTES + frame.payload.length;
+        if (lateAllowance < 0) throw new Error("no end of frames for streams that are closed");
+      }
     } catch (cause) {
       close(lost("the guest broke the agent protocol", cause));
     }
@@ -134,7 +141,10 @@ export const openMux = async (
         drained: async () => {
           if (socket.writableNeedDrain) await new Promise<void>((resolve) => drains.push(resolve));
         },
-        done: () => void streams.delete(id),
+        done: () => {
+          streams.delete(id);
+          lateAllowance = Math.min(lateAllowance, MAX_STREAMS * LATE_BYTES) + LATE_BYTES;
+        },
       });
       streams.set(id, stream);
       post(encodeFrame(FRAME.open, id, u32(port)));
@@ -144,12 +154,12 @@ export const openMux = async (
   };
 };
 
-/** Hands a frame to its stream; throws when there can be none. */
+/** Hands a frame to its stream; false when it is closed, throws when there can be none. */
 const dispatch = (
   { kind, stream: id, payload }: Frame,
   streams: Map<number, MuxStream>,
   lastId: number,
-): void => {
+): boolean => {
   const stream = streams.get(id);
   // Late frames of a stream that we have reset are in flight, quite legally.
   if (stream === undefined && (id === 0 || id > lastId))
@@ -159,6 +169,7 @@ const dispatch = (
   else if (kind === FRAME.window) stream?.onWindow(windowOf(payload));
   else if (kind === FRAME.reset) stream?.fail(resetError(payload));
   else throw new Error(`a guest does not send frames of kind ${kind}`);
+  return stream !== undefined;
 };
 
 const windowOf = (payload: Uint8Array): number => {

@@ -37,7 +37,8 @@ export const createVmDirectories = (stateDir: string): VmDirectories => {
       const [namespace, id] = parents(vm);
       // A link in place of a parent would lead out of the root; we never make one.
       if (!(await isDirectory(namespace)) || !(await isDirectory(id))) return;
-      await rm(path(vm), { recursive: true, force: true });
+      // A log's times may be written while it goes.
+      await rm(path(vm), { recursive: true, force: true, maxRetries: 3 });
       for (const parent of [id, namespace]) await removeIfEmpty(parent);
     },
   };

@@ -34,7 +34,7 @@ test("a qcow2 volume is a small overlay over the base", async () => {
     "backing-filename-format": "raw",
   });
   expect((await stat(disk.path)).mode & 0o777).toBe(0o600);
-  expect(await store.observe(directory)).toEqual(new Set(["root"]));
+  expect(await store.observe(directory)).toEqual(new Map([["root", SIZE]]));
 });
 
 test("a raw volume is a sparse, writable copy", async () => {
@@ -48,9 +48,9 @@ test("a raw volume is a sparse, writable copy", async () => {
 test("a read-only volume is the base itself, and is observed", async () => {
   const disk = await store.ensure(directory, "data", base, { format: "qcow2", isReadOnly: true }, never);
   expect(disk).toEqual({ path: base.path, format: "raw", isReadOnly: true });
-  expect(await store.observe(directory)).toEqual(new Set(["data"]));
+  expect(await store.observe(directory)).toEqual(new Map([["data", SIZE]]));
   await rm(base.path);
-  expect(await store.observe(directory)).toEqual(new Set());
+  expect(await store.observe(directory)).toEqual(new Map());
 });
 
 test("an existing volume keeps its contents, and is not turned into another kind", async () => {
@@ -68,23 +68,23 @@ test("a crash before the end leaves nothing that counts, and the next call compl
   await store.ensure(directory, "root", base, writable("qcow2"), never);
   const [manifest = ""] = (await readdir(directory)).filter((name) => name.endsWith(".json"));
   await rm(join(directory, manifest));
-  expect(await store.observe(directory)).toEqual(new Set());
+  expect(await store.observe(directory)).toEqual(new Map());
   await store.ensure(directory, "root", base, writable("qcow2"), never);
   await writeFile(join(directory, manifest), '{"volumeId":"ro');
-  expect(await store.observe(directory)).toEqual(new Set());
+  expect(await store.observe(directory)).toEqual(new Map());
   await store.ensure(directory, "root", base, writable("qcow2"), never);
-  expect(await store.observe(directory)).toEqual(new Set(["root"]));
+  expect(await store.observe(directory)).toEqual(new Map([["root", SIZE]]));
 });
 
 test("no id becomes a path", async () => {
   const ids = ["../../etc/passwd", "a/b", "", "-rf", "x".repeat(1000)];
   for (const id of ids) await store.ensure(directory, id, base, writable("qcow2"), never);
-  expect(await store.observe(directory)).toEqual(new Set(ids));
+  expect(await store.observe(directory)).toEqual(new Map(ids.map((id) => [id, SIZE])));
   for (const name of await readdir(directory)) expect(name).toMatch(/^volume-[0-9a-f]{24}\.(json|qcow2)$/);
 });
 
 test("a missing directory has no volumes; a missing tool or base says so", async () => {
-  expect(await store.observe(join(root, "nowhere"))).toEqual(new Set());
+  expect(await store.observe(join(root, "nowhere"))).toEqual(new Map());
   const without = createVolumeStore({ qemuImg: "/nowhere/qemu-img" });
   await expect(without.ensure(directory, "a", base, writable("qcow2"), never)).rejects.toMatchObject({
     code: "unsupported",
@@ -117,4 +117,28 @@ test("a volume with a partition's UUID is a sparse disk with the base as its one
     expect((await stat(disk.path)).blocks * 512).toBeLessThan(SIZE / 4);
     expect(await store.ensure(withComma, id, base, want, never)).toEqual(disk);
   }
+});
+
+test.each(["qcow2", "raw"] as const)(
+  "a %s volume grows, keeps what it has, and never shrinks",
+  async (format) => {
+    const { path } = await store.ensure(directory, "root", base, writable(format), never);
+    await store.grow(directory, "root", 2 * SIZE, never);
+    expect(await store.observe(directory)).toEqual(new Map([["root", 2 * SIZE]]));
+    await store.grow(directory, "root", SIZE, never);
+    expect(await store.observe(directory)).toEqual(new Map([["root", 2 * SIZE]]));
+    expect(execFileSync("qemu-io", ["-r", "-f", format, "-c", "read -v 0 512", path]).toString()).toContain(
+      "the.base",
+    );
+    expect((await stat(path)).blocks * 512).toBeLessThan(SIZE);
+  },
+);
+
+test("what is not the VM's own disk does not grow", async () => {
+  await store.ensure(directory, "data", base, { format: "raw", isReadOnly: true }, never);
+  await expect(store.grow(directory, "data", 2 * SIZE, never)).rejects.toMatchObject({
+    code: "failed_precondition",
+  });
+  await expect(store.grow(directory, "gone", 2 * SIZE, never)).rejects.toMatchObject({ code: "not_found" });
+  expect((await stat(base.path)).size).toBe(SIZE);
 });

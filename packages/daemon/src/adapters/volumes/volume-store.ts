@@ -17,9 +17,11 @@ import {
   type Disk,
   type DiskFormat,
   FlintlockError,
+  notFound,
   type VolumeStore,
   type VolumeWish,
 } from "@flintlock/core";
+import { diskBytes, growFile } from "./disk-size.ts";
 import { MARGIN_BYTES, partitionTable } from "./partition-table.ts";
 
 const run = promisify(execFile);
@@ -54,14 +56,29 @@ export const createVolumeStore = ({ qemuImg = "qemu-img" }: VolumeStoreOptions =
     return disk;
   },
 
+  async grow(directory, volumeId, sizeBytes, signal) {
+    const disk = await readManifest(join(directory, `volume-${hashOf(volumeId)}.json`));
+    const hasBytes = disk && (await diskBytes(disk));
+    if (disk === undefined || hasBytes === undefined) throw notFound(`the disk of volume ${volumeId}`);
+    if (hasBytes >= sizeBytes) return;
+    if (disk.isReadOnly)
+      throw new FlintlockError("failed_precondition", `volume ${volumeId} is read-only and cannot grow`);
+    if (disk.format === "qcow2") {
+      const args = ["resize", "-q", "-f", "qcow2", "--", disk.path, String(sizeBytes)];
+      return await tool(qemuImg, args, OVERLAY_TIMEOUT_MS, signal);
+    }
+    await growFile(disk.path, sizeBytes);
+  },
+
   async observe(directory) {
     const names = (await readdir(directory).catch(absentIsEmpty)).filter((name) => MANIFEST.test(name));
     const manifests = await Promise.all(names.map((name) => readManifest(join(directory, name))));
-    const ids = new Set<string>();
+    const sizes = new Map<string, number>();
     for (const manifest of manifests) {
-      if (manifest !== undefined && (await exists(manifest.path))) ids.add(manifest.volumeId);
+      const bytes = manifest && (await diskBytes(manifest));
+      if (manifest !== undefined && bytes !== undefined) sizes.set(manifest.volumeId, bytes);
     }
-    return ids;
+    return sizes;
   },
 });
 

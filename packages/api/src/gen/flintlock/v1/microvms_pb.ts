@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLmBQoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIEisKCnJlYWR5X3doZW4YFCABKAsyFy5mbGludGxvY2sudjEuUmVhZHlXaGVuEjIKDmNvbmRpdGlvbnNfbWV0GBUgAygLMhouZmxpbnRsb2NrLnYxLkNvbmRpdGlvbk1ldBIkCgZleHBpcnkYFiABKAsyFC5mbGludGxvY2sudjEuRXhwaXJ5EiYKB2V4cGlyZWQYFyABKAsyFS5mbGludGxvY2sudjEuRXhwaXJlZEIOCgxfYmFsbG9vbl9taWIi1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiagoKUmF0ZUxpbWl0cxIgChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKAQSHQoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgEEhsKE2Rpc2tfb3BzX3Blcl9zZWNvbmQYAyABKA0iOAoJUmVhZHlXaGVuEhIKCmNvbmRpdGlvbnMYASADKAkSFwoPdGltZW91dF9zZWNvbmRzGAIgASgNIkkKDENvbmRpdGlvbk1ldBIRCgljb25kaXRpb24YASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqsBCgZFeHBpcnkSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGlkbGVfc2Vjb25kcxgCIAEoDRIrCgZhY3Rpb24YAyABKA4yGy5mbGludGxvY2sudjEuRXhwaXJ5LkFjdGlvbiI2CgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASCgoGREVMRVRFEAESCAoEU1RPUBACIm0KB0V4cGlyZWQSDQoFY2F1c2UYASABKAkSKwoGYWN0aW9uGAIgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24SJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEirQMKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBEhEKCXByb3RlY3RlZBgKIAEoCBIrCgpyZWFkeV93aGVuGBQgASgLMhcuZmxpbnRsb2NrLnYxLlJlYWR5V2hlbhIoCgZleHBpcnkYFSABKAsyGC5mbGludGxvY2sudjEuRXhwaXJ5V2lzaEIOCgxfYmFsbG9vbl9taWIiZAoKRXhwaXJ5V2lzaBITCgt0dGxfc2Vjb25kcxgBIAEoDRIUCgxpZGxlX3NlY29uZHMYAiABKA0SKwoGYWN0aW9uGAMgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24iLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoIECg1VcGRhdGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoKaWZfdmVyc2lvbhgDIAEoDUgAiAEBEg8KB2RyeV9ydW4YBCABKAgSNwoGbGFiZWxzGAUgAygLMicuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuTGFiZWxzRW50cnkSFQoNcmVtb3ZlX2xhYmVscxgGIAMoCRIsCgdyZXN0YXJ0GAcgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSFAoMbWF4X3Jlc3RhcnRzGAggASgNEhYKCXByb3RlY3RlZBgJIAEoCEgBiAEBEgwKBHZjcHUYCiABKA0SFAoMbWVtb3J5X2luX21iGAsgASgNEhgKC3R0bF9zZWNvbmRzGBQgASgNSAKIAQESGQoMaWRsZV9zZWNvbmRzGBUgASgNSAOIAQESMgoNZXhwaXJ5X2FjdGlvbhgWIAEoDjIbLmZsaW50bG9jay52MS5FeHBpcnkuQWN0aW9uGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2lmX3ZlcnNpb25CDAoKX3Byb3RlY3RlZEIOCgxfdHRsX3NlY29uZHNCDwoNX2lkbGVfc2Vjb25kcyJfCg5VcGRhdGVSZXNwb25zZRImCgdtaWNyb3ZtGAEgASgLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SJQoHY2hhbmdlcxgCIAMoCzIULmZsaW50bG9jay52MS5DaGFuZ2UigAEKBkNoYW5nZRINCgVmaWVsZBgBIAEoCRIrCgZlZmZlY3QYAiABKA4yGy5mbGludGxvY2sudjEuQ2hhbmdlLkVmZmVjdCI6CgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASCAoETElWRRABEg4KCk5FWFRfU1RBUlQQAiIyCg1EZWxldGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMQoMU3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkibQoLU3RvcFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMicAoOUmVzdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMiMQoMUGF1c2VSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMgoNUmVzdW1lUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkImcKDkZvcndhcmRSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkZvcndhcmRTdGFydEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIj8KDEZvcndhcmRTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBvcnQYAyABKA0iUAoPRm9yd2FyZFJlc3BvbnNlEhMKCWNvbm5lY3RlZBgBIAEoCEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIl4KDFByb2JlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhIKCmNvbmRpdGlvbnMYAyADKAkSFwoPdGltZW91dF9zZWNvbmRzGAQgASgNIj0KDVByb2JlUmVzcG9uc2USEQoJY29uZGl0aW9uGAEgASgJEgsKA21ldBgCIAEoCBIMCgRzZWVuGAMgASgJIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDKhDAoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHRm9yd2FyZBIcLmZsaW50bG9jay52MS5Gb3J3YXJkUmVxdWVzdBodLmZsaW50bG9jay52MS5Gb3J3YXJkUmVzcG9uc2UoATABEmoKBVByb2JlEhouZmxpbnRsb2NrLnYxLlByb2JlUmVxdWVzdBobLmZsaW50bG9jay52MS5Qcm9iZVJlc3BvbnNlIiaC0+STAiA6ASoiGy92MS9taWNyb3Ztcy97dGFyZ2V0fTpwcm9iZTABEkoKB0NvbnNvbGUSHC5mbGludGxvY2sudjEuQ29uc29sZVJlcXVlc3QaHS5mbGludGxvY2sudjEuQ29uc29sZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSLmBQoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIEisKCnJlYWR5X3doZW4YFCABKAsyFy5mbGludGxvY2sudjEuUmVhZHlXaGVuEjIKDmNvbmRpdGlvbnNfbWV0GBUgAygLMhouZmxpbnRsb2NrLnYxLkNvbmRpdGlvbk1ldBIkCgZleHBpcnkYFiABKAsyFC5mbGludGxvY2sudjEuRXhwaXJ5EiYKB2V4cGlyZWQYFyABKAsyFS5mbGludGxvY2sudjEuRXhwaXJlZEIOCgxfYmFsbG9vbl9taWIi1wEKB1Byb2Nlc3MSDwoHY29tbWFuZBgBIAMoCRISCgplbnRyeXBvaW50GAIgAygJEhYKDnNldF9lbnRyeXBvaW50GAMgASgIEisKA2VudhgEIAMoCzIeLmZsaW50bG9jay52MS5Qcm9jZXNzLkVudkVudHJ5EgwKBHVzZXIYBSABKAkSCwoDY3dkGAYgASgJEgsKA3R0eRgHIAEoCBIOCgZhdHRhY2gYCCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgRQb3J0Eg8KB2hvc3RfaXAYASABKAkSEQoJaG9zdF9wb3J0GAIgASgNEhIKCmd1ZXN0X3BvcnQYAyABKA0SEAoIcHJvdG9jb2wYBCABKAkiagoKUmF0ZUxpbWl0cxIgChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKAQSHQoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgEEhsKE2Rpc2tfb3BzX3Blcl9zZWNvbmQYAyABKA0iOAoJUmVhZHlXaGVuEhIKCmNvbmRpdGlvbnMYASADKAkSFwoPdGltZW91dF9zZWNvbmRzGAIgASgNIkkKDENvbmRpdGlvbk1ldBIRCgljb25kaXRpb24YASABKAkSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqsBCgZFeHBpcnkSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGlkbGVfc2Vjb25kcxgCIAEoDRIrCgZhY3Rpb24YAyABKA4yGy5mbGludGxvY2sudjEuRXhwaXJ5LkFjdGlvbiI2CgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASCgoGREVMRVRFEAESCAoEU1RPUBACIm0KB0V4cGlyZWQSDQoFY2F1c2UYASABKAkSKwoGYWN0aW9uGAIgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24SJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKBEV4aXQSEQoEY29kZRgBIAEoBUgAiAEBEg4KBnJlYXNvbhgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBwoFX2NvZGUiXgoHRmFpbHVyZRIMCgRzdGVwGAEgASgJEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoGVGltaW5nEgwKBHN0ZXAYASABKAkSCgoCbXMYAiABKAEirQMKDUNyZWF0ZVJlcXVlc3QSLQoHbWljcm92bRgBIAEoCzIcLmZsaW50bG9jay50eXBlcy5NaWNyb1ZNU3BlYxImCgdwcm9jZXNzGAIgASgLMhUuZmxpbnRsb2NrLnYxLlByb2Nlc3MSIQoFcG9ydHMYAyADKAsyEi5mbGludGxvY2sudjEuUG9ydBIsCgdyZXN0YXJ0GAQgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDAoEcHVsbBgFIAEoCRISCgpyZXF1ZXN0X2lkGAYgASgJEhQKDG1heF9yZXN0YXJ0cxgHIAEoDRIoCgZsaW1pdHMYCCABKAsyGC5mbGludGxvY2sudjEuUmF0ZUxpbWl0cxIYCgtiYWxsb29uX21pYhgJIAEoDUgAiAEBEhEKCXByb3RlY3RlZBgKIAEoCBIrCgpyZWFkeV93aGVuGBQgASgLMhcuZmxpbnRsb2NrLnYxLlJlYWR5V2hlbhIoCgZleHBpcnkYFSABKAsyGC5mbGludGxvY2sudjEuRXhwaXJ5V2lzaEIOCgxfYmFsbG9vbl9taWIiZAoKRXhwaXJ5V2lzaBITCgt0dGxfc2Vjb25kcxgBIAEoDRIUCgxpZGxlX3NlY29uZHMYAiABKA0SKwoGYWN0aW9uGAMgASgOMhsuZmxpbnRsb2NrLnYxLkV4cGlyeS5BY3Rpb24iLwoKR2V0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIuABCgtMaXN0UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSNQoGbGFiZWxzGAIgAygLMiUuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0LkxhYmVsc0VudHJ5EgwKBG5hbWUYAyABKAkSIwoGc3RhdGVzGAQgAygOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhEKCXBhZ2Vfc2l6ZRgFIAEoDRISCgpwYWdlX3Rva2VuGAYgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTGlzdFJlc3BvbnNlEicKCG1pY3Jvdm1zGAEgAygLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIr4GCg1VcGRhdGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoKaWZfdmVyc2lvbhgDIAEoDUgAiAEBEg8KB2RyeV9ydW4YBCABKAgSNwoGbGFiZWxzGAUgAygLMicuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuTGFiZWxzRW50cnkSFQoNcmVtb3ZlX2xhYmVscxgGIAMoCRIsCgdyZXN0YXJ0GAcgASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSFAoMbWF4X3Jlc3RhcnRzGAggASgNEhYKCXByb3RlY3RlZBgJIAEoCEgBiAEBEgwKBHZjcHUYCiABKA0SFAoMbWVtb3J5X2luX21iGAsgASgNEioKBmxpbWl0cxgMIAEoCzIaLmZsaW50bG9jay52MS5MaW1pdENoYW5nZXMSGAoLYmFsbG9vbl9taWIYDSABKA1IAogBARIjCgdwdWJsaXNoGA4gAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSJQoJdW5wdWJsaXNoGA8gAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSEgoKZGlza19pbl9tYhgQIAEoDRJMChJ2b2x1bWVfc2l6ZXNfaW5fbWIYESADKAsyMC5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdC5Wb2x1bWVTaXplc0luTWJFbnRyeRIYCgt0dGxfc2Vjb25kcxgUIAEoDUgDiAEBEhkKDGlkbGVfc2Vjb25kcxgVIAEoDUgEiAEBEjIKDWV4cGlyeV9hY3Rpb24YFiABKA4yGy5mbGludGxvY2sudjEuRXhwaXJ5LkFjdGlvbhotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjYKFFZvbHVtZVNpemVzSW5NYkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDToCOAFCDQoLX2lmX3ZlcnNpb25CDAoKX3Byb3RlY3RlZEIOCgxfYmFsbG9vbl9taWJCDgoMX3R0bF9zZWNvbmRzQg8KDV9pZGxlX3NlY29uZHMiygEKDExpbWl0Q2hhbmdlcxIlChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKARIAIgBARIiChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKARIAYgBARIgChNkaXNrX29wc19wZXJfc2Vjb25kGAMgASgNSAKIAQFCGwoZX25ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZEIYChZfZGlza19ieXRlc19wZXJfc2Vjb25kQhYKFF9kaXNrX29wc19wZXJfc2Vjb25kIl8KDlVwZGF0ZVJlc3BvbnNlEiYKB21pY3Jvdm0YASABKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIlCgdjaGFuZ2VzGAIgAygLMhQuZmxpbnRsb2NrLnYxLkNoYW5nZSKAAQoGQ2hhbmdlEg0KBWZpZWxkGAEgASgJEisKBmVmZmVjdBgCIAEoDjIbLmZsaW50bG9jay52MS5DaGFuZ2UuRWZmZWN0IjoKBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIICgRMSVZFEAESDgoKTkVYVF9TVEFSVBACIjIKDURlbGV0ZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIxCgxTdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJtCgtTdG9wUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhoKDWdyYWNlX3NlY29uZHMYAyABKA1IAIgBARINCgVmb3JjZRgEIAEoCEIQCg5fZ3JhY2Vfc2Vjb25kcyJwCg5SZXN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhoKDWdyYWNlX3NlY29uZHMYAyABKA1IAIgBARINCgVmb3JjZRgEIAEoCEIQCg5fZ3JhY2Vfc2Vjb25kcyIxCgxQYXVzZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIyCg1SZXN1bWVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiQwoLV2FpdFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIRCgljb25kaXRpb24YAyABKAkibQoLTG9nc1JlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIOCgZmb2xsb3cYAyABKAgSDAoEdGFpbBgEIAEoDRIOCgZzb3VyY2UYBSABKAkSDQoFc2luY2UYBiABKAkiLAoMTG9nc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwSDgoGc291cmNlGAIgASgJIjEKDFN0YXRzUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIv8BCg1TdGF0c1Jlc3BvbnNlEgsKA3VpZBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIiCgVzdGF0ZRgEIAEoDjITLmZsaW50bG9jay52MS5TdGF0ZRImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoDdm1tGAYgASgLMhYuZmxpbnRsb2NrLnYxLlZtbVN0YXRzEhEKCXZtbV9lcnJvchgHIAEoCRInCgVndWVzdBgIIAEoCzIYLmZsaW50bG9jay52MS5HdWVzdFN0YXRzEhMKC2d1ZXN0X2Vycm9yGAkgASgJIjwKCFZtbVN0YXRzEhgKEGNwdV9taWxsaXNlY29uZHMYASABKAQSFgoOcmVzaWRlbnRfYnl0ZXMYAiABKAQi8wEKCkd1ZXN0U3RhdHMSGwoTdXB0aW1lX21pbGxpc2Vjb25kcxgBIAEoBBIMCgRsb2FkGAIgAygBEiMKA2NwdRgDIAEoCzIWLmZsaW50bG9jay52MS5HdWVzdENwdRIoCgZtZW1vcnkYBCABKAsyGC5mbGludGxvY2sudjEuR3Vlc3RTcGFjZRImCgRkaXNrGAUgASgLMhguZmxpbnRsb2NrLnYxLkd1ZXN0U3BhY2USEQoJcHJvY2Vzc2VzGAYgASgNEjAKCmludGVyZmFjZXMYByADKAsyHC5mbGludGxvY2sudjEuR3Vlc3RJbnRlcmZhY2UiawoIR3Vlc3RDcHUSDQoFY291bnQYASABKA0SGQoRYnVzeV9taWxsaXNlY29uZHMYAiABKAQSGQoRaWRsZV9taWxsaXNlY29uZHMYAyABKAQSGgoSc3RlYWxfbWlsbGlzZWNvbmRzGAQgASgEIjoKCkd1ZXN0U3BhY2USEwoLdG90YWxfYnl0ZXMYASABKAQSFwoPYXZhaWxhYmxlX2J5dGVzGAIgASgEIqUBCg5HdWVzdEludGVyZmFjZRIMCgRuYW1lGAEgASgJEgsKA21hYxgCIAEoCRINCgVpc191cBgDIAEoCBIRCglhZGRyZXNzZXMYBCADKAkSLAoIcmVjZWl2ZWQYBSABKAsyGi5mbGludGxvY2sudjEuR3Vlc3RUcmFmZmljEigKBHNlbnQYBiABKAsyGi5mbGludGxvY2sudjEuR3Vlc3RUcmFmZmljIk8KDEd1ZXN0VHJhZmZpYxINCgVieXRlcxgBIAEoBBIPCgdwYWNrZXRzGAIgASgEEg4KBmVycm9ycxgDIAEoBBIPCgdkcm9wcGVkGAQgASgEIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkImcKDkZvcndhcmRSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkZvcndhcmRTdGFydEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIj8KDEZvcndhcmRTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBvcnQYAyABKA0iUAoPRm9yd2FyZFJlc3BvbnNlEhMKCWNvbm5lY3RlZBgBIAEoCEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIl4KDFByb2JlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhIKCmNvbmRpdGlvbnMYAyADKAkSFwoPdGltZW91dF9zZWNvbmRzGAQgASgNIj0KDVByb2JlUmVzcG9uc2USEQoJY29uZGl0aW9uGAEgASgJEgsKA21ldBgCIAEoCBIMCgRzZWVuGAMgASgJImsKDkNvcHlPdXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEcGF0aBgDIAEoCRITCgtmb2xsb3dfbGluaxgEIAEoCBITCgtoZWFkZXJfb25seRgFIAEoCCIfCg9Db3B5T3V0UmVzcG9uc2USDAoEZGF0YRgBIAEoDCJWCg1Db3B5SW5SZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkNvcHlJblN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAQgkKB3BheWxvYWQiUwoLQ29weUluU3RhcnQSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRwYXRoGAMgASgJEhMKC2tlZXBfb3duZXJzGAQgASgIIhAKDkNvcHlJblJlc3BvbnNlIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDLADgoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEmUKBVN0YXRzEhouZmxpbnRsb2NrLnYxLlN0YXRzUmVxdWVzdBobLmZsaW50bG9jay52MS5TdGF0c1Jlc3BvbnNlIiOC0+STAh0SGy92MS9taWNyb3Ztcy97dGFyZ2V0fS9zdGF0cxJHCgZBdHRhY2gSGy5mbGludGxvY2sudjEuQXR0YWNoUmVxdWVzdBocLmZsaW50bG9jay52MS5BdHRhY2hSZXNwb25zZSgBMAESQQoERXhlYxIZLmZsaW50bG9jay52MS5FeGVjUmVxdWVzdBoaLmZsaW50bG9jay52MS5FeGVjUmVzcG9uc2UoATABEkoKB0ZvcndhcmQSHC5mbGludGxvY2sudjEuRm9yd2FyZFJlcXVlc3QaHS5mbGludGxvY2sudjEuRm9yd2FyZFJlc3BvbnNlKAEwARJqCgVQcm9iZRIaLmZsaW50bG9jay52MS5Qcm9iZVJlcXVlc3QaGy5mbGludGxvY2sudjEuUHJvYmVSZXNwb25zZSImgtPkkwIgOgEqIhsvdjEvbWljcm92bXMve3RhcmdldH06cHJvYmUwARJtCgdDb3B5T3V0EhwuZmxpbnRsb2NrLnYxLkNvcHlPdXRSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkNvcHlPdXRSZXNwb25zZSIjgtPkkwIdEhsvdjEvbWljcm92bXMve3RhcmdldH0vZmlsZXMwARJHCgZDb3B5SW4SGy5mbGludGxvY2sudjEuQ29weUluUmVxdWVzdBocLmZsaW50bG9jay52MS5Db3B5SW5SZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -811,6 +811,46 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
   memoryInMb: number;
 
   /**
+   * @generated from field: flintlock.v1.LimitChanges limits = 12;
+   */
+  limits?: LimitChanges | undefined;
+
+  /**
+   * Memory that the host takes back; absent: as it is.
+   *
+   * @generated from field: optional uint32 balloon_mib = 13;
+   */
+  balloonMib?: number | undefined;
+
+  /**
+   * Published besides those that are.
+   *
+   * @generated from field: repeated flintlock.v1.Port publish = 14;
+   */
+  publish: Port[];
+
+  /**
+   * No longer published: by `host_port`, and by `host_ip` and `protocol` where they are given.
+   *
+   * @generated from field: repeated flintlock.v1.Port unpublish = 15;
+   */
+  unpublish: Port[];
+
+  /**
+   * Size of the root volume, which only grows; 0: as it is.
+   *
+   * @generated from field: uint32 disk_in_mb = 16;
+   */
+  diskInMb: number;
+
+  /**
+   * Of further volumes, by id.
+   *
+   * @generated from field: map<string, uint32> volume_sizes_in_mb = 17;
+   */
+  volumeSizesInMb: { [key: string]: number };
+
+  /**
    * From now on; 0: none. Absent: as it is.
    *
    * @generated from field: optional uint32 ttl_seconds = 20;
@@ -840,6 +880,35 @@ export const UpdateRequestSchema: GenMessage<UpdateRequest> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 16);
 
 /**
+ * What it leaves out stays as it is; 0: no limit any more.
+ *
+ * @generated from message flintlock.v1.LimitChanges
+ */
+export type LimitChanges = Message<"flintlock.v1.LimitChanges"> & {
+  /**
+   * @generated from field: optional uint64 network_bytes_per_second = 1;
+   */
+  networkBytesPerSecond?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 disk_bytes_per_second = 2;
+   */
+  diskBytesPerSecond?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint32 disk_ops_per_second = 3;
+   */
+  diskOpsPerSecond?: number | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.LimitChanges.
+ * Use `create(LimitChangesSchema)` to create a new message.
+ */
+export const LimitChangesSchema: GenMessage<LimitChanges> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 17);
+
+/**
  * @generated from message flintlock.v1.UpdateResponse
  */
 export type UpdateResponse = Message<"flintlock.v1.UpdateResponse"> & {
@@ -861,14 +930,14 @@ export type UpdateResponse = Message<"flintlock.v1.UpdateResponse"> & {
  * Use `create(UpdateResponseSchema)` to create a new message.
  */
 export const UpdateResponseSchema: GenMessage<UpdateResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.Change
  */
 export type Change = Message<"flintlock.v1.Change"> & {
   /**
-   * As in the request, such as "memory_in_mb"; "labels" of both fields for them.
+   * As in the request, such as "memory_in_mb"; "labels" and "ports" of both fields for them.
    *
    * @generated from field: string field = 1;
    */
@@ -885,7 +954,7 @@ export type Change = Message<"flintlock.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from enum flintlock.v1.Change.Effect
@@ -897,7 +966,7 @@ export const Change_Effect = {
   EFFECT_UNSPECIFIED: 0,
 
   /**
-   * At once.
+   * At once; of a guest that is paused, when it goes on.
    *
    * @generated from enum value: LIVE = 1;
    */
@@ -920,7 +989,7 @@ export type Change_Effect = (typeof Change_Effect)[keyof typeof Change_Effect] |
  * Describes the enum flintlock.v1.Change.Effect.
  */
 export const Change_EffectSchema: GenEnum<Change_Effect> = /*@__PURE__*/
-  enumDesc(file_flintlock_v1_microvms, 18, 0);
+  enumDesc(file_flintlock_v1_microvms, 19, 0);
 
 /**
  * @generated from message flintlock.v1.DeleteRequest
@@ -942,7 +1011,7 @@ export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.StartRequest
@@ -964,7 +1033,7 @@ export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.StopRequest
@@ -1000,7 +1069,7 @@ export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.RestartRequest
@@ -1034,7 +1103,7 @@ export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
  * Use `create(RestartRequestSchema)` to create a new message.
  */
 export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.PauseRequest
@@ -1056,7 +1125,7 @@ export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.ResumeRequest
@@ -1078,7 +1147,7 @@ export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
  * Use `create(ResumeRequestSchema)` to create a new message.
  */
 export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.WaitRequest
@@ -1107,7 +1176,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 25);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -1136,11 +1205,19 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
   tail: number;
 
   /**
-   * "console" (default) or "vmm".
+   * "console" (default); "vmm", the VMM's own words; "init" and "agent", what ours report from the guest, one JSON object
+   * a line; or "all" of them, in the order in which they came, to the second.
    *
    * @generated from field: string source = 5;
    */
   source: string;
+
+  /**
+   * Only what came since then, to the second: a time of RFC 3339, or a duration such as "10m" before now.
+   *
+   * @generated from field: string since = 6;
+   */
+  since: string;
 };
 
 /**
@@ -1148,7 +1225,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 26);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -1158,6 +1235,13 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
    * @generated from field: bytes data = 1;
    */
   data: Uint8Array;
+
+  /**
+   * Whose bytes they are: "console", "vmm", "init" or "agent".
+   *
+   * @generated from field: string source = 2;
+   */
+  source: string;
 };
 
 /**
@@ -1165,7 +1249,305 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 27);
+  messageDesc(file_flintlock_v1_microvms, 28);
+
+/**
+ * @generated from message flintlock.v1.StatsRequest
+ */
+export type StatsRequest = Message<"flintlock.v1.StatsRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flintlock.v1.StatsRequest.
+ * Use `create(StatsRequestSchema)` to create a new message.
+ */
+export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 29);
+
+/**
+ * @generated from message flintlock.v1.StatsResponse
+ */
+export type StatsResponse = Message<"flintlock.v1.StatsResponse"> & {
+  /**
+   * @generated from field: string uid = 1;
+   */
+  uid: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: flintlock.v1.State state = 4;
+   */
+  state: State;
+
+  /**
+   * Of these numbers, by the host's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 5;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Its VMM's process, as the host counts it; absent when it does not run, or `vmm_error` says why.
+   *
+   * @generated from field: flintlock.v1.VmmStats vmm = 6;
+   */
+  vmm?: VmmStats | undefined;
+
+  /**
+   * @generated from field: string vmm_error = 7;
+   */
+  vmmError: string;
+
+  /**
+   * In the guest's own words, not to be relied upon; absent when it does not run, or `guest_error` says why.
+   *
+   * @generated from field: flintlock.v1.GuestStats guest = 8;
+   */
+  guest?: GuestStats | undefined;
+
+  /**
+   * @generated from field: string guest_error = 9;
+   */
+  guestError: string;
+};
+
+/**
+ * Describes the message flintlock.v1.StatsResponse.
+ * Use `create(StatsResponseSchema)` to create a new message.
+ */
+export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 30);
+
+/**
+ * @generated from message flintlock.v1.VmmStats
+ */
+export type VmmStats = Message<"flintlock.v1.VmmStats"> & {
+  /**
+   * Since it began.
+   *
+   * @generated from field: uint64 cpu_milliseconds = 1;
+   */
+  cpuMilliseconds: bigint;
+
+  /**
+   * @generated from field: uint64 resident_bytes = 2;
+   */
+  residentBytes: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.VmmStats.
+ * Use `create(VmmStatsSchema)` to create a new message.
+ */
+export const VmmStatsSchema: GenMessage<VmmStats> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 31);
+
+/**
+ * Counters are since the guest's boot.
+ *
+ * @generated from message flintlock.v1.GuestStats
+ */
+export type GuestStats = Message<"flintlock.v1.GuestStats"> & {
+  /**
+   * @generated from field: uint64 uptime_milliseconds = 1;
+   */
+  uptimeMilliseconds: bigint;
+
+  /**
+   * Over 1, 5 and 15 minutes.
+   *
+   * @generated from field: repeated double load = 2;
+   */
+  load: number[];
+
+  /**
+   * All processors together.
+   *
+   * @generated from field: flintlock.v1.GuestCpu cpu = 3;
+   */
+  cpu?: GuestCpu | undefined;
+
+  /**
+   * @generated from field: flintlock.v1.GuestSpace memory = 4;
+   */
+  memory?: GuestSpace | undefined;
+
+  /**
+   * Of the root file system.
+   *
+   * @generated from field: flintlock.v1.GuestSpace disk = 5;
+   */
+  disk?: GuestSpace | undefined;
+
+  /**
+   * @generated from field: uint32 processes = 6;
+   */
+  processes: number;
+
+  /**
+   * Without the loopback; at most 32.
+   *
+   * @generated from field: repeated flintlock.v1.GuestInterface interfaces = 7;
+   */
+  interfaces: GuestInterface[];
+};
+
+/**
+ * Describes the message flintlock.v1.GuestStats.
+ * Use `create(GuestStatsSchema)` to create a new message.
+ */
+export const GuestStatsSchema: GenMessage<GuestStats> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 32);
+
+/**
+ * @generated from message flintlock.v1.GuestCpu
+ */
+export type GuestCpu = Message<"flintlock.v1.GuestCpu"> & {
+  /**
+   * @generated from field: uint32 count = 1;
+   */
+  count: number;
+
+  /**
+   * @generated from field: uint64 busy_milliseconds = 2;
+   */
+  busyMilliseconds: bigint;
+
+  /**
+   * @generated from field: uint64 idle_milliseconds = 3;
+   */
+  idleMilliseconds: bigint;
+
+  /**
+   * Wanted, while the host did something else.
+   *
+   * @generated from field: uint64 steal_milliseconds = 4;
+   */
+  stealMilliseconds: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestCpu.
+ * Use `create(GuestCpuSchema)` to create a new message.
+ */
+export const GuestCpuSchema: GenMessage<GuestCpu> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 33);
+
+/**
+ * @generated from message flintlock.v1.GuestSpace
+ */
+export type GuestSpace = Message<"flintlock.v1.GuestSpace"> & {
+  /**
+   * @generated from field: uint64 total_bytes = 1;
+   */
+  totalBytes: bigint;
+
+  /**
+   * @generated from field: uint64 available_bytes = 2;
+   */
+  availableBytes: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestSpace.
+ * Use `create(GuestSpaceSchema)` to create a new message.
+ */
+export const GuestSpaceSchema: GenMessage<GuestSpace> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 34);
+
+/**
+ * @generated from message flintlock.v1.GuestInterface
+ */
+export type GuestInterface = Message<"flintlock.v1.GuestInterface"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string mac = 2;
+   */
+  mac: string;
+
+  /**
+   * @generated from field: bool is_up = 3;
+   */
+  isUp: boolean;
+
+  /**
+   * With prefix lengths, such as "10.0.2.15/24"; at most 16.
+   *
+   * @generated from field: repeated string addresses = 4;
+   */
+  addresses: string[];
+
+  /**
+   * @generated from field: flintlock.v1.GuestTraffic received = 5;
+   */
+  received?: GuestTraffic | undefined;
+
+  /**
+   * @generated from field: flintlock.v1.GuestTraffic sent = 6;
+   */
+  sent?: GuestTraffic | undefined;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestInterface.
+ * Use `create(GuestInterfaceSchema)` to create a new message.
+ */
+export const GuestInterfaceSchema: GenMessage<GuestInterface> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 35);
+
+/**
+ * @generated from message flintlock.v1.GuestTraffic
+ */
+export type GuestTraffic = Message<"flintlock.v1.GuestTraffic"> & {
+  /**
+   * @generated from field: uint64 bytes = 1;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint64 packets = 2;
+   */
+  packets: bigint;
+
+  /**
+   * @generated from field: uint64 errors = 3;
+   */
+  errors: bigint;
+
+  /**
+   * @generated from field: uint64 dropped = 4;
+   */
+  dropped: bigint;
+};
+
+/**
+ * Describes the message flintlock.v1.GuestTraffic.
+ * Use `create(GuestTrafficSchema)` to create a new message.
+ */
+export const GuestTrafficSchema: GenMessage<GuestTraffic> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 36);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -1214,7 +1596,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 28);
+  messageDesc(file_flintlock_v1_microvms, 37);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -1241,7 +1623,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 29);
+  messageDesc(file_flintlock_v1_microvms, 38);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -1263,7 +1645,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 30);
+  messageDesc(file_flintlock_v1_microvms, 39);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -1300,7 +1682,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 31);
+  messageDesc(file_flintlock_v1_microvms, 40);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -1351,7 +1733,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 32);
+  messageDesc(file_flintlock_v1_microvms, 41);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -1430,7 +1812,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 33);
+  messageDesc(file_flintlock_v1_microvms, 42);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -1475,7 +1857,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 34);
+  messageDesc(file_flintlock_v1_microvms, 43);
 
 /**
  * @generated from message flintlock.v1.ForwardRequest
@@ -1512,7 +1894,7 @@ export type ForwardRequest = Message<"flintlock.v1.ForwardRequest"> & {
  * Use `create(ForwardRequestSchema)` to create a new message.
  */
 export const ForwardRequestSchema: GenMessage<ForwardRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 35);
+  messageDesc(file_flintlock_v1_microvms, 44);
 
 /**
  * @generated from message flintlock.v1.ForwardStart
@@ -1541,7 +1923,7 @@ export type ForwardStart = Message<"flintlock.v1.ForwardStart"> & {
  * Use `create(ForwardStartSchema)` to create a new message.
  */
 export const ForwardStartSchema: GenMessage<ForwardStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 36);
+  messageDesc(file_flintlock_v1_microvms, 45);
 
 /**
  * @generated from message flintlock.v1.ForwardResponse
@@ -1580,7 +1962,7 @@ export type ForwardResponse = Message<"flintlock.v1.ForwardResponse"> & {
  * Use `create(ForwardResponseSchema)` to create a new message.
  */
 export const ForwardResponseSchema: GenMessage<ForwardResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 37);
+  messageDesc(file_flintlock_v1_microvms, 46);
 
 /**
  * @generated from message flintlock.v1.ProbeRequest
@@ -1616,7 +1998,7 @@ export type ProbeRequest = Message<"flintlock.v1.ProbeRequest"> & {
  * Use `create(ProbeRequestSchema)` to create a new message.
  */
 export const ProbeRequestSchema: GenMessage<ProbeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 38);
+  messageDesc(file_flintlock_v1_microvms, 47);
 
 /**
  * @generated from message flintlock.v1.ProbeResponse
@@ -1645,7 +2027,145 @@ export type ProbeResponse = Message<"flintlock.v1.ProbeResponse"> & {
  * Use `create(ProbeResponseSchema)` to create a new message.
  */
 export const ProbeResponseSchema: GenMessage<ProbeResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 39);
+  messageDesc(file_flintlock_v1_microvms, 48);
+
+/**
+ * @generated from message flintlock.v1.CopyOutRequest
+ */
+export type CopyOutRequest = Message<"flintlock.v1.CopyOutRequest"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * Absolute, at most 4095 bytes. Entries are named from its last component on, "." where it is `/` or ends in `/.`.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Where the path is a symlink, what it leads to is meant, as with a slash at the path's end.
+   *
+   * @generated from field: bool follow_link = 4;
+   */
+  followLink: boolean;
+
+  /**
+   * Only the header of what the path leads to, symlinks followed, named by its true path.
+   *
+   * @generated from field: bool header_only = 5;
+   */
+  headerOnly: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.CopyOutRequest.
+ * Use `create(CopyOutRequestSchema)` to create a new message.
+ */
+export const CopyOutRequestSchema: GenMessage<CopyOutRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 49);
+
+/**
+ * @generated from message flintlock.v1.CopyOutResponse
+ */
+export type CopyOutResponse = Message<"flintlock.v1.CopyOutResponse"> & {
+  /**
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message flintlock.v1.CopyOutResponse.
+ * Use `create(CopyOutResponseSchema)` to create a new message.
+ */
+export const CopyOutResponseSchema: GenMessage<CopyOutResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 50);
+
+/**
+ * @generated from message flintlock.v1.CopyInRequest
+ */
+export type CopyInRequest = Message<"flintlock.v1.CopyInRequest"> & {
+  /**
+   * @generated from oneof flintlock.v1.CopyInRequest.payload
+   */
+  payload: {
+    /**
+     * @generated from field: flintlock.v1.CopyInStart start = 1;
+     */
+    value: CopyInStart;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message flintlock.v1.CopyInRequest.
+ * Use `create(CopyInRequestSchema)` to create a new message.
+ */
+export const CopyInRequestSchema: GenMessage<CopyInRequest> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 51);
+
+/**
+ * @generated from message flintlock.v1.CopyInStart
+ */
+export type CopyInStart = Message<"flintlock.v1.CopyInStart"> & {
+  /**
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * A directory that is there; absolute, at most 4095 bytes.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Files belong to whom the stream says; else to root.
+   *
+   * @generated from field: bool keep_owners = 4;
+   */
+  keepOwners: boolean;
+};
+
+/**
+ * Describes the message flintlock.v1.CopyInStart.
+ * Use `create(CopyInStartSchema)` to create a new message.
+ */
+export const CopyInStartSchema: GenMessage<CopyInStart> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 52);
+
+/**
+ * @generated from message flintlock.v1.CopyInResponse
+ */
+export type CopyInResponse = Message<"flintlock.v1.CopyInResponse"> & {
+};
+
+/**
+ * Describes the message flintlock.v1.CopyInResponse.
+ * Use `create(CopyInResponseSchema)` to create a new message.
+ */
+export const CopyInResponseSchema: GenMessage<CopyInResponse> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 53);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -1674,7 +2194,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 40);
+  messageDesc(file_flintlock_v1_microvms, 54);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -1696,7 +2216,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 41);
+  messageDesc(file_flintlock_v1_microvms, 55);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -1713,7 +2233,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 42);
+  messageDesc(file_flintlock_v1_microvms, 56);
 
 /**
  * @generated from enum flintlock.v1.State
@@ -1947,6 +2467,16 @@ export const MicroVMs: GenService<{
     output: typeof LogsResponseSchema;
   },
   /**
+   * What it takes of the host, and what its guest says of itself; answered within two seconds.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.Stats
+   */
+  stats: {
+    methodKind: "unary";
+    input: typeof StatsRequestSchema;
+    output: typeof StatsResponseSchema;
+  },
+  /**
    * Stdio of the main process. First message: start.
    *
    * @generated from rpc flintlock.v1.MicroVMs.Attach
@@ -1985,6 +2515,27 @@ export const MicroVMs: GenService<{
     methodKind: "server_streaming";
     input: typeof ProbeRequestSchema;
     output: typeof ProbeResponseSchema;
+  },
+  /**
+   * Files of the guest as a tar stream (pax). Over HTTP each piece is base64 in a line of JSON.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.CopyOut
+   */
+  copyOut: {
+    methodKind: "server_streaming";
+    input: typeof CopyOutRequestSchema;
+    output: typeof CopyOutResponseSchema;
+  },
+  /**
+   * A tar stream (ustar, pax or GNU) into a directory of the guest. First message: start; the client's end of the call is
+   * the stream's end. The answer comes when all is written.
+   *
+   * @generated from rpc flintlock.v1.MicroVMs.CopyIn
+   */
+  copyIn: {
+    methodKind: "bidi_streaming";
+    input: typeof CopyInRequestSchema;
+    output: typeof CopyInResponseSchema;
   },
   /**
    * The serial console, both ways. First message: target.

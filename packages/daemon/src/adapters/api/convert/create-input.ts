@@ -1,6 +1,13 @@
 /** Wire spec to `CreateInput`: only shapes change here, the rules are the core's. */
 import type { ext, types } from "@flintlock/api";
-import type { CreateInput, ExtensionInput, InterfaceInput, KernelInput, VolumeInput } from "@flintlock/core";
+import type {
+  CreateInput,
+  ExtensionInput,
+  InterfaceInput,
+  KernelInput,
+  PortInput,
+  VolumeInput,
+} from "@flintlock/core";
 
 export const createInputOf = (
   spec: types.MicroVMSpec,
@@ -91,12 +98,7 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
     cwd: process?.cwd ?? "",
     tty: process?.tty ?? false,
     attach: process?.attach ?? false,
-    ports: ports.map(({ hostIp, hostPort, guestPort, protocol }) => ({
-      hostIp,
-      hostPort,
-      guestPort,
-      protocol,
-    })),
+    ports: ports.map(portInput),
     restart: RESTART_INPUT[request.restart] ?? String(request.restart),
     maxRestarts: request.maxRestarts,
     pull: request.pull,
@@ -118,6 +120,13 @@ export const extensionInputOf = (request: ext.CreateRequest): ExtensionInput => 
     },
   };
 };
+
+export const portInput = ({ hostIp, hostPort, guestPort, protocol }: ext.Port): PortInput => ({
+  hostIp,
+  hostPort,
+  guestPort,
+  protocol,
+});
 
 /** By number; an unknown one goes on as its digits, for the core to refuse by name. */
 export const RESTART_INPUT: Readonly<Record<number, string>> = {

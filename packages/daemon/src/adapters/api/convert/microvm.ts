@@ -59,7 +59,7 @@ const wireVolume = (volume: Volume): types.Volume =>
         ? { containerSource: volume.source.image }
         : { virtiofsSource: volume.source.hostPath },
     partitionId: volume.partitionId ?? "",
-    sizeInMb: volume.sizeMib ?? 0,
+    sizeInMb: volume.grownToMib ?? volume.sizeMib ?? 0,
   });
 
 const wireInterface = (iface: NetworkInterface): types.NetworkInterface =>

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ext } from "@flintlock/api";
 import type { Effect, Updated, UpdateInput } from "@flintlock/core";
-import { ACTION_INPUT, RESTART_INPUT } from "./create-input.ts";
+import { ACTION_INPUT, portInput, RESTART_INPUT } from "./create-input.ts";
 import { wireExtended } from "./extension.ts";
 
 export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
@@ -14,7 +14,21 @@ export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
   isProtected: request.protected,
   vcpu: request.vcpu,
   memoryInMb: request.memoryInMb,
+  limits: request.limits && limitsOf(request.limits),
+  balloonMib: request.balloonMib,
+  publish: request.publish.map(portInput),
+  unpublish: request.unpublish.map(portInput),
+  diskInMb: request.diskInMb,
+  volumeSizesInMb: request.volumeSizesInMb,
   expiry: expiryInputOf(request),
+});
+
+const limitsOf = (limits: ext.LimitChanges): UpdateInput["limits"] => ({
+  ...(limits.networkBytesPerSecond !== undefined && {
+    networkBytesPerSecond: Number(limits.networkBytesPerSecond),
+  }),
+  ...(limits.diskBytesPerSecond !== undefined && { diskBytesPerSecond: Number(limits.diskBytesPerSecond) }),
+  ...(limits.diskOpsPerSecond !== undefined && { diskOpsPerSecond: limits.diskOpsPerSecond }),
 });
 
 const expiryInputOf = ({ ttlSeconds, idleSeconds, expiryAction }: ext.UpdateRequest) => {

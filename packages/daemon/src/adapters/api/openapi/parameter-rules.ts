@@ -1,5 +1,13 @@
 /** What requests may hold whose rules the core's table lacks: their handlers check it. By `package.Message.field`. */
-import { CONDITIONS_RULE, type FieldRule, MAX_GRACE_SECONDS, MAX_PROBE_SECONDS } from "@flintlock/core";
+import {
+  CONDITIONS_RULE,
+  type FieldRule,
+  LOG_SINCE,
+  LOG_SOURCES,
+  MAX_GRACE_SECONDS,
+  MAX_PROBE_SECONDS,
+  MAX_SINCE_LENGTH,
+} from "@flintlock/core";
 
 const TARGET = {
   type: "string",
@@ -107,9 +115,16 @@ export const PARAMETER_RULES: Readonly<Record<string, FieldRule>> = {
   "flintlock.v1.LogsRequest.source": {
     type: "string",
     maxLength: 7,
-    values: ["console", "vmm"],
+    values: [...LOG_SOURCES, "all"],
     default: "console",
-    note: "The guest's console, or what the VMM said.",
+    note: "The guest's console, what the VMM said, what our init or agent reports from the guest, or all of them.",
+  },
+  "flintlock.v1.LogsRequest.since": {
+    type: "string",
+    maxLength: MAX_SINCE_LENGTH,
+    pattern: LOG_SINCE,
+    default: "all that is kept",
+    note: "What came since then, to the second: a duration before now, such as 10m, or a time (RFC 3339).",
   },
   "flintlock.v1.WatchEventsRequest.since": {
     type: "string",

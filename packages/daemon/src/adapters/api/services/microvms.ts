@@ -2,15 +2,17 @@
 import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { ext } from "@flintlock/api";
-import { invalidField, type LogOptions, notFound, pageOf, parseGrace } from "@flintlock/core";
+import { invalidField, notFound, pageOf, parseGrace } from "@flintlock/core";
 import { createInputOf, extensionInputOf } from "../convert/create-input.ts";
 import { extendedListRequest } from "../convert/list-request.ts";
 import { encodedExtended, encodedExtendedList } from "../convert/record-cache.ts";
 import { requestIdOf } from "../convert/request-id.ts";
+import { wireStats } from "../convert/stats.ts";
 import { updateInputOf, wireUpdated } from "../convert/update.ts";
 import { type BoundService, bindService } from "../service.ts";
 import { attachHandler } from "./attach.ts";
 import { consoleHandler } from "./console.ts";
+import { copyInHandler, copyOutHandler } from "./copy.ts";
 import { execHandler } from "./exec.ts";
 import { forwardHandler } from "./forward.ts";
 import { targetOf } from "./target.ts";
@@ -64,23 +66,20 @@ export const microvmsService = (): BoundService =>
       }
     },
     logs: async function* (request, { signal, useCases: { microvms } }) {
-      const options = { source: sourceOf(request.source), follow: request.follow, tail: request.tail };
-      for await (const data of microvms.logs(targetOf(request), options, signal)) {
-        yield create(ext.LogsResponseSchema, { data });
+      for await (const { source, bytes: data } of microvms.logs(targetOf(request), request, signal)) {
+        yield create(ext.LogsResponseSchema, { data, source });
       }
     },
+    stats: async (request, { signal, useCases: { microvms } }) =>
+      wireStats(await microvms.stats(targetOf(request), signal)),
     attach: attachHandler,
     exec: execHandler,
     forward: forwardHandler,
+    copyOut: copyOutHandler,
+    copyIn: copyInHandler,
     console: consoleHandler,
   });
 
 /** In ms; undefined = the daemon's. */
 const graceOf = ({ graceSeconds, force }: ext.StopRequest | ext.RestartRequest): number | undefined =>
   parseGrace(graceSeconds, force);
-
-const sourceOf = (source: string): LogOptions["source"] => {
-  if (source === "" || source === "console") return "console";
-  if (source === "vmm") return "vmm";
-  throw invalidField("source", `must be "console" or "vmm"`);
-};

@@ -195,12 +195,29 @@ export const fakeUseCases = (vms: readonly MicroVM[] = []): FakeUseCases => {
       for (const condition of conditions) yield { condition, isMet: condition !== "ssh", seen: "seen" };
       if (conditions.includes("ssh")) await silence(signal);
     },
+    stats: async (target) => ({
+      microvm: find(target),
+      at: 0 as UnixMs,
+      vmm: { cpuMs: 1, residentBytes: 2 },
+      vmmError: undefined,
+      guest: undefined,
+      guestError: new FlintlockError("unavailable", "the guest says nothing"),
+    }),
+    copyOut: async function* (target, { path }) {
+      find(target);
+      yield Buffer.from(path);
+    },
+    copyIn: async (target, _request, archive) => {
+      find(target);
+      for await (const bytes of archive) loaded.bytes += bytes.length;
+    },
     console: async () => {
       throw new FlintlockError("failed_precondition", "the console is taken");
     },
     logs: async function* (target, { follow, tail }, signal) {
       find(target);
-      for (let line = 0; line < (tail || 3); line += 1) yield Buffer.alloc(1024, "x");
+      for (let line = 0; line < (tail || 3); line += 1)
+        yield { source: "console", bytes: Buffer.alloc(1024, "x") };
       if (follow) await silence(signal);
     },
     measure: async (uids) =>

@@ -41,7 +41,7 @@ export const vmArgs = (config: VmConfig, version: Version): readonly string[] =>
     ["--kernel", payload.kernel, `--cmdline=${payload.cmdline}`],
     payload.initramfs === undefined ? [] : ["--initramfs", payload.initramfs],
     ["--cpus", options({ boot: cpus.boot_vcpus, max: cpus.max_vcpus })],
-    ["--memory", options({ size: memory.size, shared: memory.shared })],
+    ["--memory", options({ size: memory.size, shared: memory.shared, hotplug_size: memory.hotplug_size })],
     ["--disk", ...disks.map((disk) => options(diskOptions(disk, version)))],
     ["--net", ...nets],
     fs.length === 0 ? [] : ["--fs", ...fs.map((each) => options({ ...each }))],

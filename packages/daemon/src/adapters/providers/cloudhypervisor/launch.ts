@@ -1,7 +1,7 @@
 /** From a machine to a Cloud Hypervisor that executes it, or to the reason why not. */
 import { type FileHandle, open, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { FlintlockError, type GuestConfig, type Machine } from "@flintlock/core";
+import { FlintlockError, type GuestConfig, type Machine, type Room } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
 import { deadline, pause } from "../shared/deadline.ts";
 import { diskName } from "../shared/disk-name.ts";
@@ -30,6 +30,7 @@ export interface LaunchParts {
   readonly version: Version;
   readonly processes: VmmProcesses;
   readonly consoles: Consoles;
+  readonly room: Room;
 }
 
 /** Starts the VMM in a directory whose earlier one, if any, has ended. Resolves when the guest executes. */
@@ -39,7 +40,8 @@ export const launch = async (
   signal: AbortSignal,
 ): Promise<VmmIdentity> => {
   const { directory, guest } = machine;
-  const config = vmConfig(machine, guest === undefined ? machine.initrdPath : join(directory, GUEST_INITRD));
+  const initrd = guest === undefined ? machine.initrdPath : join(directory, GUEST_INITRD);
+  const config = vmConfig(machine, initrd, parts.room);
   parts.consoles.drop(machine);
   await clearTraces(machine);
   if (guest !== undefined) await writeGuestInitrd(machine, guestOf(machine, guest));

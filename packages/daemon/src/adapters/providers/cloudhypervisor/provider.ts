@@ -12,8 +12,9 @@
  *     virtiofs.<n>.sock, virtiofs.log     virtiofsd, one for each filesystem (shared/virtiofsd.ts)
  */
 import { access, constants } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { join } from "node:path";
-import { type Capability, type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
+import { type Capability, type Machine, type Provider, type Room, toFlintlockError } from "@flintlock/core";
 import { createAgentLinks } from "../shared/agent-links.ts";
 import { KVM_HINT, kvmObstacle } from "../shared/kvm-device.ts";
 import { launchWith, type Virtiofs } from "../shared/virtiofsd.ts";
@@ -22,11 +23,13 @@ import type { VmmDriver } from "../shared/vmm-driver.ts";
 import { VMM_LOG } from "../shared/vmm-process.ts";
 import { createVmmProvider, type VmmProvider, type VmmProviderOptions } from "../shared/vmm-provider.ts";
 import { openVsockStream } from "../shared/vsock-stream.ts";
+import { cloudHypervisorAdjusters } from "./adjust.ts";
 import { API_SOCKET, vmmMarker } from "./args.ts";
 import { CONSOLE_LOG, createConsoles } from "./console.ts";
 import { launch } from "./launch.ts";
 import { machineMetrics } from "./metrics.ts";
 import { createRebootWatch, EVENTS_BOUNDS, EVENTS_LOG } from "./reboot-watch.ts";
+import { roomOf } from "./room.ts";
 import { hasBooted, isPaused, setPaused } from "./run-state.ts";
 import { findProgram, isAtLeast, type Program } from "./version.ts";
 import { pressPowerButton } from "./vm-api.ts";
@@ -34,13 +37,18 @@ import { VSOCK } from "./vm-config.ts";
 
 const CAPABILITIES: readonly Capability[] = ["auto-start", "macvtap", "vsock", "rate-limits", "balloon"];
 
-const traitsOf = (virtiofs: Virtiofs | undefined): ProviderTraits => ({
+const traitsOf = (virtiofs: Virtiofs | undefined): VmmDriver["traits"] => ({
   name: "cloudhypervisor",
   capabilities: new Set([...CAPABILITIES, ...(virtiofs?.isAvailable ? (["virtiofs"] as const) : [])]),
   diskFormats: ["raw"],
-  // Of x86 before v48 (release notes); newer ones take more.
-  maxVcpu: 254,
+  maxVcpu: MAX_VCPU,
 });
+
+/** Of x86 before v48 (release notes); newer ones take more. */
+const MAX_VCPU = 254;
+
+const roomOn = (machine: Machine): Room =>
+  roomOf(machine, { maxVcpu: MAX_VCPU, hostMemoryMib: Math.floor(totalmem() / 1024 ** 2) });
 
 export interface CloudHypervisorOptions extends VmmProviderOptions {
   /** Names or paths, of which the first that can be run is taken */
@@ -69,6 +77,12 @@ const driverOf = (options: CloudHypervisorOptions): VmmDriver => {
 
   return {
     traits: traitsOf(virtiofs),
+    adjusters: cloudHypervisorAdjusters,
+
+    async leeway(machine, signal) {
+      const { version } = await program(signal);
+      return { room: roomOn(machine), except: isAtLeast(version, 50) ? [] : ["diskMib"] };
+    },
     agentSocket: createAgentLinks({ directory: agentSocketsDir, socketName: VSOCK }),
     logs: {
       [CONSOLE_LOG]: undefined,
@@ -95,7 +109,7 @@ const driverOf = (options: CloudHypervisorOptions): VmmDriver => {
     marker: vmmMarker,
 
     async launch(machine, processes, signal) {
-      const parts = { ...(await program(signal)), processes, consoles };
+      const parts = { ...(await program(signal)), processes, consoles, room: roomOn(machine) };
       return await launchWith(virtiofs, machine, signal, () => launch(machine, parts, signal));
     },
 

@@ -61,6 +61,37 @@ export const pauseVm = (directory: string, signal: AbortSignal): Promise<void> =
 export const resumeVm = (directory: string, signal: AbortSignal): Promise<void> =>
   put(directory, "resume", signal);
 
+/** Each as it is; what is left out stays. */
+export interface VmResize {
+  readonly desired_vcpus?: number;
+  /** Bytes, as the other */
+  readonly desired_ram?: number;
+  readonly desired_balloon?: number;
+}
+
+export const resizeVm = (directory: string, sizes: VmResize, signal: AbortSignal): Promise<void> =>
+  put(directory, "resize", signal, sizes);
+
+/** v50 and newer. */
+export const resizeDisk = (
+  directory: string,
+  disk: { readonly id: string; readonly desired_size: number },
+  signal: AbortSignal,
+): Promise<void> => put(directory, "resize-disk", signal, disk);
+
+/** Its own names for the disks, in their order; undefined for one that it does not name. */
+export const diskIds = async (
+  directory: string,
+  signal: AbortSignal,
+): Promise<readonly (string | undefined)[]> => {
+  const answer = await askVmm(directory, API_SOCKET, { method: "GET", path: "/api/v1/vm.info" }, signal);
+  const { disks } = fieldsOf(fieldsOf(answer)["config"]);
+  return (Array.isArray(disks) ? disks : []).map((disk) => {
+    const { id } = fieldsOf(disk);
+    return typeof id === "string" && /^_disk\d{1,5}$/.test(id) ? id : undefined;
+  });
+};
+
 /** Nothing tells whether somebody in the guest listens. */
 export const pressPowerButton = (directory: string, signal: AbortSignal): Promise<void> =>
   put(directory, "power-button", signal);

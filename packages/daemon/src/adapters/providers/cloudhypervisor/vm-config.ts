@@ -5,7 +5,13 @@
  * Sockets are relative: the VMM runs in the VM's directory. Devices have no ids of ours, for upstream's dashboards know
  * Cloud Hypervisor's own (`_disk0`, `_net1`).
  */
-import { FlintlockError, type Machine, type MachineDisk, type MachineInterface } from "@flintlock/core";
+import {
+  FlintlockError,
+  type Machine,
+  type MachineDisk,
+  type MachineInterface,
+  type Room,
+} from "@flintlock/core";
 import { completedCmdline, kernelCmdline } from "../shared/cmdline.ts";
 import { diskSerial } from "../shared/disk-serial.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
@@ -22,7 +28,7 @@ const REFILL_MS = 1000;
 export interface VmConfig {
   readonly payload: { readonly kernel: string; readonly cmdline: string; readonly initramfs?: string };
   readonly cpus: { readonly boot_vcpus: number; readonly max_vcpus: number };
-  readonly memory: { readonly size: number; readonly shared: boolean };
+  readonly memory: { readonly size: number; readonly shared: boolean; readonly hotplug_size?: number };
   readonly disks: readonly DiskConfig[];
   readonly net: readonly NetConfig[];
   readonly fs?: readonly FilesystemConfig[];
@@ -75,19 +81,28 @@ interface ConsoleConfig {
 }
 
 /**
- * `initrd` is the file that the VMM loads, if any.
+ * `initrd` is the file that the VMM loads, if any; `room` what the machine may become while it runs.
  * @throws FlintlockError `invalid_spec` – the kernel's command line; `unsupported` – more than Cloud Hypervisor can do
  */
-export const vmConfig = (machine: Machine, initrd: string | undefined): VmConfig => {
+export const vmConfig = (
+  machine: Machine,
+  initrd: string | undefined,
+  room: Pick<Room, "vcpu" | "memoryMib"> = machine,
+): VmConfig => {
   refuseImpossible(machine);
   const cmdline = cmdlineOf(machine);
   const { vcpu, limits, filesystems = [], balloonMib } = machine;
   const terminal = isOnVirtioConsole(cmdline) ? "console" : "serial";
   return {
     payload: { kernel: machine.kernelPath, cmdline, ...(initrd !== undefined && { initramfs: initrd }) },
-    cpus: { boot_vcpus: vcpu, max_vcpus: vcpu },
+    cpus: { boot_vcpus: vcpu, max_vcpus: room.vcpu },
     // vhost-user needs to map what the guest has (docs/fs.md of Cloud Hypervisor).
-    memory: { size: machine.memoryMib * MIB, shared: filesystems.length > 0 },
+    memory: {
+      size: machine.memoryMib * MIB,
+      shared: filesystems.length > 0,
+      // The addresses alone.
+      ...(room.memoryMib > machine.memoryMib && { hotplug_size: (room.memoryMib - machine.memoryMib) * MIB }),
+    },
     disks: disksOf(machine).map((disk) =>
       diskConfig(disk, machine.disks.includes(disk) ? limits : undefined),
     ),

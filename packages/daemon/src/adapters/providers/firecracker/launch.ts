@@ -72,11 +72,11 @@ export const launch = async (
     metadataVersion: options.metadataVersion,
     architecture: process.arch,
   });
+  const files = (): Promise<void> => writeFiles(machine, requests);
   // A process of its own makes the FIFO: meanwhile the rest is done.
-  await Promise.all([
-    makeConsoleInput(directory),
-    clearTraces(machine).then(() => writeFiles(machine, requests)),
-  ]);
+  await Promise.all([makeConsoleInput(directory), clearTraces(machine)]);
+  // A jail is filled before its VMM starts; another VMM reads them when it is told to, and starts meanwhile.
+  if (jailer !== undefined) await files();
   const args = vmmArgs(machine, options, hasPci);
   const command =
     jailer === undefined
@@ -85,9 +85,12 @@ export const launch = async (
   signal.throwIfAborted();
   const identity = await spawnWithConsole(command, directory, processes);
   try {
-    // COMPAT: upstream's users wait for it and read the number at once, so it is there with it or not at all.
-    await writeText(join(directory, PID_FILE), String(identity.pid));
-    await listens(directory, identity, processes, signal);
+    await Promise.all([
+      jailer === undefined ? files() : undefined,
+      // COMPAT: upstream's users wait for it and read the number at once, so it is there with it or not at all.
+      writeText(join(directory, PID_FILE), String(identity.pid)),
+      listens(directory, identity, processes, signal),
+    ]);
     for (const request of requests) await askVmm(directory, API_SOCKET, request, signal);
     await jailer?.seal(machine);
     await askVmm(directory, API_SOCKET, { ...START, timeoutMs: START_TIMEOUT_MS }, signal);

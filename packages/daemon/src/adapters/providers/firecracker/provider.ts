@@ -15,13 +15,14 @@
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { FlintlockError, type MachineRef, type ProviderTraits } from "@flintlock/core";
+import { FlintlockError, type MachineRef } from "@flintlock/core";
 import { createAgentLinks } from "../shared/agent-links.ts";
 import { readTail } from "../shared/bounded-log.ts";
 import { createKeyedLock } from "../shared/keyed-lock.ts";
 import type { VmmDriver } from "../shared/vmm-driver.ts";
 import { createVmmProvider, type VmmProvider, type VmmProviderOptions } from "../shared/vmm-provider.ts";
 import { openVsockStream } from "../shared/vsock-stream.ts";
+import { firecrackerAdjusters } from "./adjust.ts";
 import { createConsoles } from "./console.ts";
 import { CONSOLE_FILE, METRICS_FILE, STDERR_FILE, VMM_LOG_FILE, VSOCK_SOCKET } from "./files.ts";
 import { availability, firecrackerVersion } from "./host.ts";
@@ -32,7 +33,7 @@ import { createMetricsReader } from "./metrics.ts";
 import { hasProcessors, isPaused, isStopped, pressCtrlAltDel, runState, setPaused } from "./run-state.ts";
 import type { FirecrackerVersion } from "./version.ts";
 
-const TRAITS: ProviderTraits = {
+const TRAITS: VmmDriver["traits"] = {
   name: "firecracker",
   capabilities: new Set(["metadata-service", "vsock", "kvm-capabilities", "rate-limits", "balloon"]),
   diskFormats: ["raw"],
@@ -79,6 +80,7 @@ const firecrackerDriver = (options: FirecrackerOptions): VmmDriver => {
 
   return {
     traits: TRAITS,
+    adjusters: firecrackerAdjusters((machine) => jailer?.paths(machine) ?? { disk: (path) => path }),
     agentSocket: createAgentLinks({ directory: options.agentSocketsDir, socketName: VSOCK_SOCKET }),
     logs: {
       [CONSOLE_FILE]: undefined,

@@ -181,6 +181,31 @@ const metadataRequests = (
   ];
 };
 
+/** Of each volume, root first: its drive, and where the VMM has its file. */
+export const volumeDrives = (machine: Machine, paths: Pick<MachinePaths, "disk">): readonly DriveOfVolume[] =>
+  machine.disks.map(({ volumeId, path }) => ({
+    volumeId,
+    file: path,
+    driveId: driveId(volumeId),
+    path: paths.disk(path),
+  }));
+
+export interface DriveOfVolume {
+  readonly volumeId: string;
+  /** On the host */
+  readonly file: string;
+  readonly driveId: string;
+  readonly path: string;
+}
+
+/** For a device that runs: a bucket of size 0 is none, and one that is left out stays as it was. */
+export const changedLimiter = (bytesPerSecond = 0, opsPerSecond = 0): object => ({
+  bandwidth: bucket(bytesPerSecond),
+  ops: bucket(opsPerSecond),
+});
+
+const bucket = (size: number): object => ({ size, refill_time: size === 0 ? 0 : REFILL_MS });
+
 const balloonRequests = ({ balloonMib }: Machine): readonly VmmRequest[] => {
   if (balloonMib === undefined) return [];
   return [
@@ -198,8 +223,8 @@ const rateLimiter = (
 ): object | undefined => {
   if (bytesPerSecond === undefined && opsPerSecond === undefined) return undefined;
   return {
-    ...(bytesPerSecond !== undefined && { bandwidth: { size: bytesPerSecond, refill_time: REFILL_MS } }),
-    ...(opsPerSecond !== undefined && { ops: { size: opsPerSecond, refill_time: REFILL_MS } }),
+    ...(bytesPerSecond !== undefined && { bandwidth: bucket(bytesPerSecond) }),
+    ...(opsPerSecond !== undefined && { ops: bucket(opsPerSecond) }),
   };
 };
 

@@ -61,9 +61,11 @@ test("a machine under TCG is a microvm board that is told its TSC rate", () => {
     -device {"driver":"virtio-serial-device","id":"channels","max_ports":4}
     -device {"driver":"virtserialport","bus":"channels.0","nr":1,"chardev":"agent","name":"dev.flintlock.agent"}
     -device {"driver":"virtserialport","bus":"channels.0","nr":2,"chardev":"status","name":"dev.flintlock.status"}
-    -blockdev {"driver":"qcow2","node-name":"disk0","read-only":false,"discard":"unmap","file":{"driver":"file","filename":"/vm/a,b/root.qcow2","discard":"unmap"}}
+    -object {"qom-type":"throttle-group","id":"disk0-limits","limits":{}}
+    -blockdev {"driver":"throttle","node-name":"disk0","throttle-group":"disk0-limits","read-only":false,"discard":"unmap","file":{"driver":"qcow2","node-name":"disk0-open","read-only":false,"discard":"unmap","file":{"driver":"file","filename":"/vm/a,b/root.qcow2","discard":"unmap"}}}
     -device {"driver":"virtio-blk-device","drive":"disk0","serial":"root"}
-    -blockdev {"driver":"raw","node-name":"disk1","read-only":true,"discard":"unmap","file":{"driver":"file","filename":"/vm/data.raw","discard":"unmap"}}
+    -object {"qom-type":"throttle-group","id":"disk1-limits","limits":{}}
+    -blockdev {"driver":"throttle","node-name":"disk1","throttle-group":"disk1-limits","read-only":true,"discard":"unmap","file":{"driver":"raw","node-name":"disk1-open","read-only":true,"discard":"unmap","file":{"driver":"file","filename":"/vm/data.raw","discard":"unmap"}}}
     -device {"driver":"virtio-blk-device","drive":"disk1","serial":"51781bc8d69534c7c6e8"}
     -netdev {"type":"user","id":"net0","net":"10.0.2.0/24","ipv6":false,"hostfwd":[{"str":"tcp:127.0.0.1:8080-:80"}]}
     -device {"driver":"virtio-net-device","netdev":"net0","mac":"02:00:00:00:00:01"}

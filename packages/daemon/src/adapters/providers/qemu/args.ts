@@ -100,7 +100,8 @@ export const qemuArgs = (
       diskArgs(disk, {
         index,
         driver: driver("virtio-blk"),
-        limits: index < machine.disks.length ? machine.limits : undefined,
+        // What is ours of the disks is not limited.
+        limits: index < machine.disks.length ? (machine.limits ?? {}) : undefined,
       }),
     ),
     networkArgs(machine, driver("virtio-net")),
@@ -190,6 +191,9 @@ const disksOf = ({ disks, seed }: Machine): readonly MachineDisk[] =>
 
 const SEED_SERIAL = "flintlock-cidata";
 
+/** Of a volume's disk, root first. */
+export const diskNode = (index: number): string => `disk${index}`;
+
 const diskArgs = (
   disk: MachineDisk,
   {
@@ -198,7 +202,7 @@ const diskArgs = (
     limits,
   }: { readonly index: number; readonly driver: string; readonly limits: RateLimits | undefined },
 ): readonly string[] => {
-  const node = `disk${index}`;
+  const node = diskNode(index);
   const file = { driver: "file", filename: disk.path, discard: "unmap" };
   const block = {
     driver: disk.format,
@@ -207,12 +211,10 @@ const diskArgs = (
     discard: "unmap",
     file,
   };
+  const device = ["-device", json({ driver, drive: node, serial: diskSerial(disk.volumeId) })];
+  if (limits === undefined) return ["-blockdev", json(block), ...device];
   const limited = withDiskLimits(block, limits);
-  return [
-    ...(limited.group === undefined ? [] : ["-object", json(limited.group)]),
-    ...["-blockdev", json(limited.block)],
-    ...["-device", json({ driver, drive: node, serial: diskSerial(disk.volumeId) })],
-  ];
+  return ["-object", json(limited.group), "-blockdev", json(limited.block), ...device];
 };
 
 /**
@@ -231,8 +233,14 @@ const BALLOON = "balloon";
 export const macvtapDevices = ({ interfaces }: Pick<Machine, "interfaces">): readonly string[] =>
   interfaces.flatMap(({ hostDevice }) => (hostDevice?.kind === "macvtap" ? [hostDevice.name] : []));
 
+/** Place of the interface whose network publishes the ports; -1 when there is none. */
+export const publisherOf = (interfaces: readonly MachineInterface[]): number =>
+  interfaces.findIndex(({ hostDevice }) => hostDevice === undefined);
+
+export const netdevId = (index: number): string => `net${index}`;
+
 const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly string[] => {
-  const publisher = interfaces.findIndex((iface) => iface.hostDevice === undefined);
+  const publisher = publisherOf(interfaces);
   if (ports.length > 0 && publisher === -1) {
     throw new FlintlockError("unsupported", "ports: QEMU publishes ports of user-mode interfaces only", {
       hint: "A guest on a bridge is reached at its own address.",
@@ -243,7 +251,7 @@ const networkArgs = ({ interfaces, ports }: Machine, driver: string): readonly s
     const published = index === publisher ? ports : [];
     const device = {
       driver,
-      netdev: `net${index}`,
+      netdev: netdevId(index),
       mac: iface.mac,
       // The guest's driver takes it, and no more (virtio 1.2, 5.1.3: VIRTIO_NET_F_MTU).
       ...(iface.hostDevice?.mtu !== undefined && { host_mtu: iface.hostDevice.mtu }),
@@ -260,7 +268,7 @@ const netdev = (
   published: readonly PortPublication[],
   descriptor: number,
 ): object => {
-  const id = `net${index}`;
+  const id = netdevId(index);
   if (iface.hostDevice?.kind === "tap") {
     return { type: "tap", id, ifname: iface.hostDevice.name, script: "no", downscript: "no" };
   }
@@ -276,7 +284,10 @@ const netdev = (
   };
 };
 
-const forwardRule = ({ protocol, hostIp, hostPort, guestPort }: PortPublication, index: number): string => {
+export const forwardRule = (
+  { protocol, hostIp, hostPort, guestPort }: PortPublication,
+  index: number,
+): string => {
   if (isIPv4(hostIp)) return `${protocol}:${hostIp}:${hostPort}-:${guestPort}`;
   throw new FlintlockError("unsupported", `ports[${index}].host_ip: QEMU publishes on IPv4 addresses only`, {
     detail: { field: `ports[${index}].host_ip` },

@@ -1,8 +1,6 @@
 /** From a machine to a QEMU that executes it, or to the reason why not. */
 
-import { createSocket } from "node:dgram";
 import { type FileHandle, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { FlintlockError, type Machine } from "@flintlock/core";
 import { readTail } from "../shared/bounded-log.ts";
@@ -21,6 +19,7 @@ import {
   QMP_SOCKET,
   qemuArgs,
 } from "./args.ts";
+import { forwardRefusal } from "./forward-refusal.ts";
 import { kernelHasAcpi } from "./kernel-acpi.ts";
 import { PRELAUNCH, runState, startInflated } from "./run-state.ts";
 
@@ -107,20 +106,12 @@ const executes = async (
 };
 
 const NO_SUCH_FEATURE = /Property '[^']*-cpu\.([a-z0-9._-]+)' not found/;
-const FORWARD_FAILED = /Could not set up host forwarding rule '(tcp|udp):([\d.]+):(\d+)-/;
 
 /** The error that QEMU's last words stand for. */
 const earlyDeath = async (words: string): Promise<FlintlockError> => {
-  const [, protocol, address, port] = words.match(FORWARD_FAILED) ?? [];
   const cause = new Error(words.trim() === "" ? "it said nothing" : words.trim());
-  if (protocol !== undefined && address !== undefined) {
-    const why = await portObstacle(protocol, address, Number(port));
-    return new FlintlockError("failed_precondition", `port ${address}:${port}/${protocol} ${why}`, {
-      hint: "Publish on another host port, or end what uses this one.",
-      detail: { port: Number(port) },
-      cause,
-    });
-  }
+  const refusal = await forwardRefusal(words, cause);
+  if (refusal !== undefined) return refusal;
   const [, feature] = words.match(NO_SUCH_FEATURE) ?? [];
   if (feature !== undefined) {
     const field = "cpu_config.features_to_enable";
@@ -131,35 +122,6 @@ const earlyDeath = async (words: string): Promise<FlintlockError> => {
   }
   return new FlintlockError("provider_failed", "QEMU did not start", { hint: lastLine(words), cause });
 };
-
-/** QEMU does not say why it cannot listen; so we try. */
-const portObstacle = async (protocol: string, address: string, port: number): Promise<string> => {
-  const code = protocol === "tcp" ? await tcpObstacle(address, port) : await udpObstacle(address, port);
-  switch (code) {
-    case "EADDRNOTAVAIL":
-      return "cannot be published: the address is none of this host";
-    case "EACCES":
-      return "cannot be published: ports below 1024 need a privilege";
-    default:
-      return "is in use";
-  }
-};
-
-const tcpObstacle = async (host: string, port: number): Promise<string> =>
-  await new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", (error) => resolve(codeOf(error)));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve("")));
-  });
-
-const udpObstacle = async (address: string, port: number): Promise<string> =>
-  await new Promise((resolve) => {
-    const socket = createSocket("udp4");
-    socket.once("error", (error) => socket.close(() => resolve(codeOf(error))));
-    socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve("")));
-  });
-
-const codeOf = (error: Error): string => ("code" in error ? String(error.code) : "");
 
 /** Without the program's name, which says nothing. */
 const lastLine = (words: string): string | undefined =>

@@ -10,7 +10,7 @@
  */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { type Capability, type Provider, type ProviderTraits, toFlintlockError } from "@flintlock/core";
+import { type Capability, type Provider, toFlintlockError } from "@flintlock/core";
 import { createAgentSockets } from "../shared/agent-sockets.ts";
 import { STATUS_LOG } from "../shared/guest-status.ts";
 import { createKeyedLock } from "../shared/keyed-lock.ts";
@@ -20,6 +20,7 @@ import type { VmmDriver } from "../shared/vmm-driver.ts";
 import { VMM_LOG } from "../shared/vmm-process.ts";
 import { createVmmProvider, type VmmProvider, type VmmProviderOptions } from "../shared/vmm-provider.ts";
 import { type AcceleratorReport, probeAccelerator, qemuVersion } from "./accelerator.ts";
+import { qemuAdjusters } from "./adjust.ts";
 import { CONSOLE_LOG, type HostFacts, PID_FILE, vmmMarker } from "./args.ts";
 import { createChannels } from "./channels.ts";
 import { createConsoles } from "./console.ts";
@@ -36,7 +37,7 @@ const CAPABILITIES: readonly Capability[] = [
   "balloon",
 ];
 
-const traitsOf = (virtiofs: Virtiofs | undefined): ProviderTraits => ({
+const traitsOf = (virtiofs: Virtiofs | undefined): VmmDriver["traits"] => ({
   name: "qemu",
   capabilities: new Set([...CAPABILITIES, ...(virtiofs?.isAvailable ? (["virtiofs"] as const) : [])]),
   diskFormats: ["qcow2", "raw"],
@@ -89,6 +90,7 @@ const qemuDriver = (options: QemuOptions, accelerator: Accelerator): VmmDriver =
 
   return {
     traits: traitsOf(virtiofs),
+    adjusters: qemuAdjusters(questions),
     agentSocket: agentSockets,
     logs: {
       [CONSOLE_LOG]: undefined,

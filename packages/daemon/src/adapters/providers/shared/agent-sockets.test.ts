@@ -13,6 +13,7 @@ const REF: MachineRef = { uid: "01JD0000000000000000000001" as Uid, directory: "
 const echoGuest = () => {
   const ports: number[] = [];
   let isStuck = false;
+  let isStalled = false;
   let closed = 0;
   let held = 0;
   const connect = async (_ref: MachineRef, port: number): Promise<ByteStream> => {
@@ -37,7 +38,7 @@ const echoGuest = () => {
         wake();
       },
       end: async () => {
-        isEnded = true;
+        isEnded = !isStalled;
         wake();
       },
       [Symbol.asyncDispose]: async () => {
@@ -53,8 +54,13 @@ const echoGuest = () => {
     ports,
     closed: () => closed,
     held: () => held,
+    /** Takes nothing more. */
     stick: () => {
       isStuck = true;
+    },
+    /** Does not end when its client does. */
+    stall: () => {
+      isStalled = true;
     },
   };
 };
@@ -98,6 +104,19 @@ test("the handshake is Firecracker's, and then bytes and ends go both ways", asy
   expect(await talk(path, "connect  1024\r\n")).toMatch(/^OK \d+\n$/);
   expect(guest.ports).toEqual([1025, 1024]);
   await expect.poll(guest.closed).toBe(2);
+});
+
+test("a client of the control port that sends no more is gone, and takes its command along", async () => {
+  const path = await sockets.open(REF, never);
+  const client = dial({ path, allowHalfOpen: true });
+  const closed = new Promise((resolve) => client.once("close", resolve));
+  client.resume();
+  client.write("CONNECT 1024\nhello");
+  await expect.poll(guest.held).toBe(5);
+  guest.stall();
+  client.end();
+  await closed;
+  expect(guest.closed()).toBe(1);
 });
 
 test("a line that comes in single bytes is one line", async () => {

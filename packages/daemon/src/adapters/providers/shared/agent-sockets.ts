@@ -5,6 +5,7 @@
  * INVARIANTS
  * - A client holds one stream of its VM and what fits its buffers; it is read as fast as the guest takes it.
  * - A port that no agent serves is refused as Firecracker refuses it: the connection ends without a word.
+ * - What a client started ends with its connection, of which the end of what it sends is one on the control port.
  */
 import { setMaxListeners } from "node:events";
 import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
@@ -64,7 +65,10 @@ export const createAgentSockets = ({ directory, connect, log }: AgentSocketsOpti
     lastHostPort += 1;
     client.write(`OK ${lastHostPort}\n`);
     limit[Symbol.dispose]();
-    await carry(client, stream);
+    // COMPAT: to upstream's agent a host that half closes is gone, as one that was killed; the protocol has a frame for
+    // the end of a command's input.
+    const end = port === AGENT_PORT ? async () => await stream[Symbol.asyncDispose]() : stream.end;
+    await carry(client, { ...stream, end });
   };
 
   const shut = async (uid: Uid): Promise<void> => {

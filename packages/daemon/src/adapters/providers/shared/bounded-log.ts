@@ -2,9 +2,9 @@
  * Keeps a file that a guest or a VMM writes to from filling the disk: once it is larger than
  * `maxBytes` only its last `keepBytes` stay.
  *
- * The file is truncated in place. Its writer has it open with O_APPEND, so its next write lands at the new
+ * The file is cut in place. Its writer has it open with O_APPEND, so its next write lands at the new
  * end. A writer that keeps an offset of its own goes on where it was: there what stays is put back in its old place,
- * behind a hole, and only what the file takes of the disk counts. What is written between our reading and our
+ * behind a hole, and only what the file takes of the disk counts. What is written between our last look and our
  * truncating is lost: a console, not a ledger.
  */
 import { constants } from "node:fs";
@@ -24,18 +24,33 @@ const BLOCK_BYTES = 512;
 
 export const DEFAULT_LOG_BOUNDS: LogBounds = { maxBytes: 8 * 1024 * 1024, keepBytes: 1024 * 1024 };
 
-/** Resolves to whether the file was cut. A missing file is left missing. */
-export const boundLog = async (path: string, bounds: LogBounds = DEFAULT_LOG_BOUNDS): Promise<boolean> => {
-  const file = await openExisting(path, bounds.hasOffset === true ? 0 : constants.O_APPEND);
-  if (file === undefined) return false;
+/**
+ * Resolves to the bytes that a cut took from the file's beginning, 0 when what stays kept its place, or undefined when it
+ * was not cut. `beforeCut` is waited for. A missing file is left missing.
+ */
+export const boundLog = async (
+  path: string,
+  bounds: LogBounds = DEFAULT_LOG_BOUNDS,
+  beforeCut: () => Promise<void> = async () => {},
+): Promise<number | undefined> => {
+  const file = await openExisting(path);
+  if (file === undefined) return undefined;
   try {
     const { size, blocks } = await file.stat();
     const taken = bounds.hasOffset === true ? blocks * BLOCK_BYTES : size;
-    if (taken <= bounds.maxBytes) return false;
+    if (taken <= bounds.maxBytes) return undefined;
+    await beforeCut();
     const tail = fromLineStart(await readAt(file, size - bounds.keepBytes, bounds.keepBytes));
-    await file.truncate(0);
-    await file.write(tail, 0, tail.length, bounds.hasOffset === true ? size - tail.length : null);
-    return true;
+    if (bounds.hasOffset === true) {
+      await file.truncate(0);
+      await file.write(tail, 0, tail.length, size - tail.length);
+      return 0;
+    }
+    await file.write(tail, 0, tail.length, 0);
+    const late = await readAt(file, size, (await file.stat()).size - size);
+    await file.write(late, 0, late.length, tail.length);
+    await file.truncate(tail.length + late.length);
+    return size - tail.length;
   } finally {
     await file.close();
   }
@@ -55,9 +70,9 @@ export const readTail = async (path: string, maxBytes: number, from = 0): Promis
   }
 };
 
-const openExisting = async (path: string, mode = constants.O_APPEND): Promise<FileHandle | undefined> => {
+const openExisting = async (path: string): Promise<FileHandle | undefined> => {
   try {
-    return await open(path, constants.O_RDWR | mode | constants.O_NOFOLLOW);
+    return await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;

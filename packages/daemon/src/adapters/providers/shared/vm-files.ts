@@ -25,11 +25,14 @@ const replace = async (
   await rename(temporary, path);
 };
 
-/** The object in `path`; undefined when it is absent, torn, too long or not an object. */
-export const readJson = async (path: string): Promise<Readonly<Record<string, unknown>> | undefined> => {
+/** The object in `path`; undefined when it is absent, torn, longer than `maxBytes` or not an object. */
+export const readJson = async (
+  path: string,
+  maxBytes = MAX_BYTES,
+): Promise<Readonly<Record<string, unknown>> | undefined> => {
   try {
     const text = await readFile(path, "utf8");
-    const value: unknown = text.length > MAX_BYTES ? undefined : JSON.parse(text);
+    const value: unknown = text.length > maxBytes ? undefined : JSON.parse(text);
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
     return isObject ? (value as Readonly<Record<string, unknown>>) : undefined;
   } catch (error) {

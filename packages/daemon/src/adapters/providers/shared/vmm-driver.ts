@@ -1,12 +1,15 @@
 /** What one kind of VMM does its own way; `vmm-provider.ts` makes a whole provider of it. */
 import type {
+  Adjustable,
   AgentSocket,
   Availability,
   ByteStream,
   HostUser,
+  Leeway,
   Machine,
   MachineMetric,
   MachineRef,
+  MachineSettings,
   MeteredMachine,
   MetricScope,
   ProviderTraits,
@@ -21,8 +24,21 @@ export interface AttendedVmm {
   end(reason: string): Promise<void>;
 }
 
+/** Gives a VMM that runs what `machine` says of one setting; `applied`: what it has. Idempotent. */
+export type Adjuster = (
+  machine: Machine,
+  vmm: { readonly applied: MachineSettings; readonly identity: VmmIdentity },
+  signal: AbortSignal,
+) => Promise<void>;
+
+export type Adjusters = { readonly [K in Adjustable]?: Adjuster };
+
 export interface VmmDriver {
-  readonly traits: ProviderTraits;
+  readonly traits: Omit<ProviderTraits, "adjusts">;
+  /** What can be changed of a VMM that runs */
+  readonly adjusters: Adjusters;
+  /** How far the machine, as it is launched next, can be changed while it runs */
+  leeway?(machine: Machine, signal: AbortSignal): Promise<Leeway>;
   readonly agentSocket: AgentSocket;
   /** Files of a VM's directory that grow while it runs, with their bounds; undefined = the default ones */
   readonly logs: Readonly<Record<string, LogBounds | undefined>>;

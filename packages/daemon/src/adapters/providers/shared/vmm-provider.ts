@@ -7,6 +7,7 @@
  *     initrd.img  configuration the driver, when the initrd is ours
  *     status.log  its state     the guest, through a channel of the driver's
  *     exit.json   its end       we, when first observed
+ *     settings.json             we, before each launch and after each change: what the VMM was given
  *
  * INVARIANTS
  * - Nothing about a machine is kept in memory but open channels and how our own children ended: a new daemon
@@ -16,6 +17,9 @@
  */
 import { join } from "node:path";
 import {
+  ADJUSTABLE,
+  type Adjustable,
+  adjustmentsOf,
   type Clock,
   FlintlockError,
   type Log,
@@ -26,11 +30,13 @@ import {
 } from "@flintlock/core";
 import { readTail } from "./bounded-log.ts";
 import { watchFile } from "./file-changes.ts";
+import { adjustGuest, growthArgs } from "./guest-adjust.ts";
 import { catchUpClock } from "./guest-clock.ts";
 import { guestExit } from "./guest-exit.ts";
 import { readGuestStatus, STATUS_LOG } from "./guest-status.ts";
 import { reportsState } from "./initrd.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
+import { readLiveSettings, writeLiveSettings } from "./live-settings.ts";
 import { watchLogs } from "./log-watch.ts";
 import { ageMs } from "./proc.ts";
 import { shutDown } from "./shutdown.ts";
@@ -40,6 +46,7 @@ import { createVmmProcesses, type VmmIdentity, type VmmSearch } from "./vmm-proc
 /** How soon a VMM's death or the watchdog is noticed while a guest boots; its words are noticed at once */
 const READY_POLL_MS = 250;
 const LAST_LINES_BYTES = 2000;
+const MIB = 1024 * 1024;
 
 export interface VmmProviderOptions {
   readonly log: Log;
@@ -55,6 +62,10 @@ export interface VmmProvider extends Provider {
 
 export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions): VmmProvider => {
   const { log } = options;
+  const traits = {
+    ...driver.traits,
+    adjusts: new Set(ADJUSTABLE.filter((kind) => kind in driver.adjusters)),
+  };
   const now = (): number => options.clock?.now() ?? Date.now();
   const processes = createVmmProcesses();
   const lock = createKeyedLock();
@@ -80,6 +91,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       await processes.terminate(found.identity, 0, signal);
     }
     if (found.state !== "never-started") await driver.tidy(machine);
+    await writeLiveSettings(machine, { applied: machine, ...(await driver.leeway?.(machine, signal)) });
     const { pid } = await driver.launch(machine, processes, signal);
     log.info("VMM started", { uid: machine.uid, pid });
   };
@@ -111,8 +123,23 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
     if (stoodStill) await catchUpClock(ref, { driver, now, log }, signal);
   };
 
+  const adjustOnce = async (machine: Machine, signal: AbortSignal): Promise<void> => {
+    const found = await find(machine);
+    if (found.state !== "running") throw notRunning();
+    const live = await readLiveSettings(machine);
+    if (live === undefined) return;
+    let { applied } = live;
+    for (const kind of adjustmentsOf(machine, live, traits.adjusts)) {
+      await driver.adjusters[kind]?.(machine, { applied, identity: found.identity }, signal);
+      await adjustGuest(machine, GUEST_PART[kind]?.(machine) ?? [], driver, signal);
+      applied = { ...applied, [kind]: machine[kind] };
+      await writeLiveSettings(machine, { ...live, applied });
+      log.info("machine adjusted", { uid: machine.uid, what: kind });
+    }
+  };
+
   return {
-    traits: driver.traits,
+    traits,
     agentSocket: driver.agentSocket,
     availability: (signal) => driver.availability(signal),
 
@@ -159,6 +186,8 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       });
     },
 
+    adjust: (machine, signal) => lock.run(machine.uid, () => adjustOnce(machine, signal)),
+
     pause: (ref, signal) => lock.run(ref.uid, () => turn(ref, true, signal)),
 
     resume: (ref, signal) => lock.run(ref.uid, () => turn(ref, false, signal)),
@@ -169,8 +198,12 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       if (found.state === "gone") return { state: "exited", ...(await exitOf(ref, found.identity)) };
       await attend(ref, found.identity);
       const { pid } = found.identity;
-      const isReady = !(await reportsState(ref.directory)) || (await readGuestStatus(ref.directory)).isReady;
-      return { state: "running", isReady, isPaused: await driver.isPaused(ref, found.identity), pid };
+      // Of a guest that does not say: that it executes. A daemon may have ended in the middle of its launch.
+      const isReady = (await reportsState(ref.directory))
+        ? (await readGuestStatus(ref.directory)).isReady
+        : await driver.hasLaunched(ref, found.identity);
+      const isPaused = await driver.isPaused(ref, found.identity);
+      return { state: "running", isReady, isPaused, pid, settings: await readLiveSettings(ref) };
     },
 
     async metrics(machine, scope, signal) {
@@ -193,6 +226,13 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
       await driver.close();
     },
   };
+};
+
+/** What the guest is told once the VMM has done its own. */
+const GUEST_PART: { readonly [K in Adjustable]?: (machine: Machine) => readonly string[] } = {
+  diskMib: growthArgs,
+  vcpu: ({ vcpu }) => ["processors", String(vcpu)],
+  memoryMib: ({ memoryMib }) => ["memory", String(memoryMib * MIB)],
 };
 
 /** The guest's own init says why it cannot go on: trying again will not help. */

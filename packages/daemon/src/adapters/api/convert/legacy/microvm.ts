@@ -66,7 +66,7 @@ const legacyVolume = (volume: Volume): legacyTypes.Volume =>
     mountPoint: volume.mountPoint ?? "",
     source: volume.source.kind === "image" ? { containerSource: volume.source.image } : {},
     partitionId: volume.partitionId ?? "",
-    sizeInMb: volume.sizeMib ?? 0,
+    sizeInMb: volume.grownToMib ?? volume.sizeMib ?? 0,
   });
 
 const { TAP, MACVTAP } = legacyTypes.NetworkInterface_IfaceType;

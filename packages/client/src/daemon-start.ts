@@ -1,13 +1,13 @@
 /**
- * Starts this user's daemon when none answers. Two CLIs may do so at once: the daemon refuses to share its
- * state directory, so one of the two dies, and both CLIs find the survivor at the socket.
+ * Starts this user's daemon when none answers. Two programs may do so at once: the daemon refuses to share its
+ * state directory, so one of the two dies, and both programs find the survivor at the socket.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { access, mkdir, open, stat } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { CliError } from "./cli-error.ts";
+import { ClientError } from "./client-error.ts";
 import { probeSocket } from "./socket-probe.ts";
 
 export interface DaemonProgram {
@@ -16,7 +16,7 @@ export interface DaemonProgram {
 }
 
 export interface StartedDaemon {
-  /** Undefined when another CLI's daemon answered */
+  /** Undefined when another program's daemon answered */
   readonly pid: number | undefined;
 }
 
@@ -27,7 +27,7 @@ const POLL_MS = 25;
 const LOG_TAIL_BYTES = 4096;
 const LOG_TAIL_LINES = 8;
 
-/** @throws CliError `unavailable` – it does not start; the text has its last words */
+/** @throws ClientError `unavailable` – it does not start; the text has its last words */
 export const startDaemon = async (
   socketPath: string,
   program: DaemonProgram,
@@ -75,8 +75,8 @@ const deathOf = (child: ChildProcess): { atMs: number | undefined; reason: strin
   return death;
 };
 
-const startFailure = (message: string, why?: string, hint?: string): CliError =>
-  new CliError("unavailable", message, { why, hint });
+const startFailure = (message: string, why?: string, hint?: string): ClientError =>
+  new ClientError("unavailable", message, { why, hint });
 
 /** What our daemon wrote: the log's end, from where it began. */
 const lastLines = async (path: string, from: number): Promise<string | undefined> => {
@@ -92,7 +92,7 @@ const lastLines = async (path: string, from: number): Promise<string | undefined
   }
 };
 
-/** The daemon of this same checkout or installation, else the one on PATH. @throws CliError `unavailable` */
+/** The daemon of this same checkout or installation, else the one on PATH. @throws ClientError `unavailable` */
 export const findDaemonProgram = async (
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<DaemonProgram> => {
