@@ -166,6 +166,15 @@ test("stop, pause and delete do not wait", async () => {
   await expect(deleted.microvms().get(deleted.target)).rejects.toMatchObject({ code: "not_found" });
 });
 
+test("a socket to the agent costs no timing of the start", async () => {
+  const { microvms, repository } = await new World().daemon();
+  const { uid } = await microvms.create(wireInput({ allowGuestAgent: true }));
+  await settle();
+  expect(Object.keys(repository.get(uid).status.timings)).toEqual(
+    expect.arrayContaining(["bootMachine", "openAgentSocket"]),
+  );
+});
+
 test("its guest can be talked to meanwhile", async () => {
   const it = await start();
   const signal = new AbortController().signal;
