@@ -41,7 +41,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "flintlock.v1.MicroVMs.Resume": "Lets a paused guest go on.",
   "flintlock.v1.MicroVMs.Wait": "Sends the object now and at each change, and ends once the condition holds.",
   "flintlock.v1.MicroVMs.Logs": "Guest console output, from the log kept on the host.",
-  "flintlock.v1.MicroVMs.Stats": "What it takes of the host, and what its guest says of itself; answered within two seconds.",
+  "flintlock.v1.MicroVMs.Stats": "What it takes of the host, and what its guest says of itself. Neither is waited for longer than two seconds.",
   "flintlock.v1.MicroVMs.Attach": "Stdio of the main process. First message: start.",
   "flintlock.v1.MicroVMs.Exec": "A command in the guest, beside the main process. First message: start.",
   "flintlock.v1.MicroVMs.Forward": "A connection to a TCP port of the guest's loopback. First message: start.",

@@ -9,6 +9,9 @@ import { printable } from "../printable.ts";
 import { parseBytes } from "../units.ts";
 import type { Verb } from "../verb.ts";
 
+/** Of what is left out: a guest could go on for ever. */
+const MAX_NAMED = 20;
+
 interface CpFlags {
   readonly archive?: boolean;
   readonly followLink?: boolean;
@@ -36,10 +39,12 @@ export const cp: Verb = {
       maxBytes: limit === undefined ? Number.POSITIVE_INFINITY : parseBytes("--limit", limit),
       onLeftOut: (path, why) => {
         leftOut += 1;
+        if (leftOut > MAX_NAMED) return;
         context.io.stderr.write(`flintlock: left out ${printable(path)}: ${why}\n`);
       },
     };
     await copy(context, parseCopyArgument(from), parseCopyArgument(to), flags);
+    if (leftOut > MAX_NAMED) context.io.stderr.write(`flintlock: left out ${leftOut - MAX_NAMED} more\n`);
     return leftOut === 0 ? EXIT.success : EXIT.partial;
   },
 };

@@ -2467,7 +2467,7 @@ export const MicroVMs: GenService<{
     output: typeof LogsResponseSchema;
   },
   /**
-   * What it takes of the host, and what its guest says of itself; answered within two seconds.
+   * What it takes of the host, and what its guest says of itself. Neither is waited for longer than two seconds.
    *
    * @generated from rpc flintlock.v1.MicroVMs.Stats
    */
