@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** The SDK is its sources, not what `npm run build` makes of them. */
-const conditions = ["flintlock-source", "module", "node", "import", "default"];
+const conditions = ["flintlock-source", "node", "import", "default"];
 const ssr = { resolve: { conditions } };
 
 export default defineConfig({

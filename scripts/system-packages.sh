@@ -42,6 +42,8 @@ uidmap: user namespaces without root
 dnsmasq-base: a DHCP server
 cpio: reads the initrd that we write
 openssl: makes certificates
+openssh-client: logs in to guests
+dropbear-bin: an SSH server for them
 chromium: opens the page at /docs
 python3-venv: a place for the API tester, which pip fetches
 "

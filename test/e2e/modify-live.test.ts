@@ -1,7 +1,9 @@
 /** Changing a microVM while its guest runs: what it is given is there, in the guest or on the host, when it is answered. */
 
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Result, TestDaemon } from "../support/daemon.ts";
 
@@ -124,6 +126,32 @@ test("ports are published and taken back while the guest runs, and by a daemon t
   expect([inUse.code, inUse.stderr]).toEqual([5, expect.stringContaining(`port ${port}`)]);
   expect(await hostPorts("web")).toEqual([second]);
   await ok("rm", "web");
+});
+
+test("a VMM that does not answer leaves the guest as it was, and says so; its next start has the change", async () => {
+  await ok("create", "-n", "deaf", "-m", "96M", "-c", "1", "--disk", "64M", "--", "sleep", "100000");
+  const [vm] = JSON.parse(await ok("inspect", "deaf", "-o", "json")) as [
+    { microvm: { spec: { uid: string } } },
+  ];
+  const directory = join(daemon.stateDir, "vm/default/deaf", vm.microvm.spec.uid);
+  const pid = Number(await readFile(join(directory, "vmm.pid"), "utf8"));
+  process.kill(pid, "SIGSTOP");
+  try {
+    const { code, stdout, stderr } = await flintlock("modify", "deaf", "--disk", "128M");
+    expect([code, stdout]).toEqual([0, "deaf: disk_in_mb: at the next start\n"]);
+    expect(stderr).toContain("deaf: not at once: ");
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  expect(await ok("ls", "-q", "--state", "running")).toBe("deaf\n");
+  expect(await diskMib("deaf")).toBe(64);
+  expect(await ok("explain", "deaf")).toContain("flintlock restart deaf");
+  await ok("restart", "deaf");
+  expect(await diskMib("deaf")).toBe(128);
+  expect(await fileSystemMib("deaf")).toBeGreaterThan(110);
+  const [after] = JSON.parse(await ok("inspect", "deaf", "-o", "json")) as [{ failure?: unknown }];
+  expect(after.failure).toBeUndefined();
+  await ok("rm", "deaf");
 });
 
 const timed = async (work: () => Promise<unknown>): Promise<number> => {

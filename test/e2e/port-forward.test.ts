@@ -58,6 +58,15 @@ test("20 connections at once come back as they were, and a refused port is told 
   }
 });
 
+test("with --stdio, one connection is our stdin and stdout, and ends with it", async () => {
+  const bytes = randomBytes(1_000_000).toString("base64");
+  const echoed = await daemon.flintlock(["port-forward", "--stdio", "echo", "7777"], { stdin: bytes });
+  expect([echoed.code, echoed.stderr, echoed.stdout === bytes]).toEqual([0, "", true]);
+  const refused = await daemon.flintlock(["port-forward", "--stdio", "echo", "9"], { stdin: "" });
+  expect(refused).toMatchObject({ code: 7, stderr: expect.stringContaining("Connection refused") });
+  expect((await daemon.flintlock(["port-forward", "--stdio", "echo", "1", "2"])).code).toBe(2);
+});
+
 test("ports that are none are refused", async () => {
   for (const port of ["0", "65536", "x", "1:2:3"]) {
     expect((await daemon.flintlock(["port-forward", "echo", port])).code).toBe(2);

@@ -21,6 +21,8 @@ export const adviceFor = (vm: ext.MicroVM): string | undefined => {
 const forFailure = ({ step, code }: ext.Failure, vm: ext.MicroVM): string => {
   if (step === "awaitCondition")
     return `Its guest came up, and not as far as --ready asks. Read flintlock logs ${nameOf(vm)}; or give it more time: --ready-timeout.`;
+  if (step === "adjustMachine")
+    return `It runs as it was, and is changed at its next start: flintlock restart ${nameOf(vm)}`;
   if (step === "pullImage") {
     const image = vm.microvm?.spec?.rootVolume?.source?.containerSource ?? "IMAGE";
     if (code === "unavailable")

@@ -105,3 +105,29 @@ test("an end without failure, and a crash loop, are told apart", () => {
   expect(looping).toContain("restarts  4 in a row");
   expect(looping).toContain("modify --restart no web");
 });
+
+test("one on its way says what it awaits, and one that can expire when, and how it did", () => {
+  const at = timestampFromMs(START);
+  const awaiting = vmOf({
+    ...create(ext.MicroVMSchema, {
+      microvm: vmOf().microvm,
+      state: ext.State.PENDING,
+      readyWhen: { conditions: ["agent", "tcp:80", "exec:\u001b[31m"] },
+      conditionsMet: [{ condition: "agent", at }],
+    }),
+  });
+  expect(text(awaiting)).toContain("\nawaits    tcp:80, exec:");
+  expect(text(awaiting)).not.toContain("\u001b");
+  expect(text({ ...awaiting, state: ext.State.RUNNING })).not.toContain("awaits");
+  const expiring = create(ext.MicroVMSchema, {
+    microvm: vmOf().microvm,
+    state: ext.State.RUNNING,
+    expiry: { at, idleSeconds: 90 },
+    expired: { cause: "idle", action: ext.Expiry_Action.STOP, at },
+  });
+  expect(text(expiring)).toContain(`
+expires   2026-01-01T00:00:00.000Z, then it is deleted
+idle      for 90 s, then it is stopped
+expired   2026-01-01T00:00:00.000Z, by its idle time
+`);
+});

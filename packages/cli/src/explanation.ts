@@ -36,9 +36,18 @@ const header = (vm: ext.MicroVM, palette: Palette): readonly string[] => {
   return [
     `${palette.bold(printable(`${namespaceOf(vm)}/${nameOf(vm)}`))}  ${stateOf(vm)}${isAsWanted ? "" : `, wanted ${stateName(wish)}`}  ${palette.dim(uidOf(vm))}`,
     `provider  ${printable(provider)}${vm.providerReason === "" ? "" : `: ${printable(vm.providerReason)}`}`,
+    ...awaited(vm),
     ...expiry(vm),
     ...(vm.restarts > 0 ? [`restarts  ${vm.restarts} in a row, each after a run of less than a minute`] : []),
   ];
+};
+
+/** What a microVM on its way still has to come to. */
+const awaited = ({ state, readyWhen, conditionsMet }: ext.MicroVM): readonly string[] => {
+  if (readyWhen === undefined || state !== ext.State.PENDING) return [];
+  const met = new Set(conditionsMet.map(({ condition }) => condition));
+  const left = readyWhen.conditions.filter((condition) => !met.has(condition));
+  return left.length === 0 ? [] : [`awaits    ${left.map(printable).join(", ")}`];
 };
 
 const { DELETE, STOP } = ext.Expiry_Action;

@@ -134,6 +134,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./commands/shell.ts")).shell,
   },
   {
+    name: "ssh",
+    summary: "open an SSH session in a microVM, or print an ssh_config",
+    load: async () => (await import("./commands/ssh.ts")).ssh,
+  },
+  {
     name: "cp",
     summary: "copy files into a microVM, or out of it",
     load: async () => (await import("./commands/cp.ts")).cp,

@@ -1,6 +1,7 @@
 import { ext } from "@flintlock/api";
 import { describe, expect, test } from "vitest";
 import { type CreateOptions, createRequest } from "./create-options.ts";
+import { updateRequest } from "./update-options.ts";
 
 test("options become a request", () => {
   const request = createRequest({
@@ -21,6 +22,11 @@ test("options become a request", () => {
       { source: "data:1", path: "/data", readOnly: true, size: "2G" },
       { source: "/srv", path: "/srv" },
     ],
+    limits: { diskBytesPerSecond: 5_000_000_000, diskOpsPerSecond: 9 },
+    balloon: 0,
+    readyWhen: { conditions: ["tcp:80"], timeoutSeconds: 5 },
+    ttlSeconds: 3600,
+    expiryAction: "stop",
     restart: "on-failure",
     maxRestarts: 3,
     provider: "qemu",
@@ -72,7 +78,54 @@ test("options become a request", () => {
     pull: "never",
     protected: true,
     requestId: "r1",
+    limits: { diskBytesPerSecond: 5_000_000_000n, diskOpsPerSecond: 9 },
+    balloonMib: 0,
+    expiry: { ttlSeconds: 3600, idleSeconds: 0, action: ext.Expiry_Action.STOP },
+    readyWhen: { conditions: ["tcp:80"], timeoutSeconds: 5 },
   });
+  expect(createRequest({}).expiry).toBeUndefined();
+  expect(createRequest({ readyWhen: ["agent"] }).readyWhen).toMatchObject({ conditions: ["agent"] });
+});
+
+test("changes become a request too", () => {
+  const changes = {
+    labels: { a: "b" },
+    removeLabels: ["c"],
+    restart: "no",
+    protected: false,
+    memory: "1G",
+    disk: "2G",
+    volumeSizes: { data: "3G" },
+    limits: { networkBytesPerSecond: 0 },
+    balloon: "64M",
+    ttlSeconds: 0,
+    idleSeconds: 60,
+    expiryAction: "delete",
+    publish: ["8080:80"],
+    unpublish: [8081, { hostPort: 53, protocol: "udp" as const, hostIp: "127.0.0.1" }],
+    ifVersion: 4,
+    dryRun: true,
+  } as const;
+  expect(updateRequest("uid", changes)).toEqual({
+    target: "uid",
+    labels: { a: "b" },
+    removeLabels: ["c"],
+    restart: ext.RestartPolicy.NO,
+    protected: false,
+    memoryInMb: 1024,
+    diskInMb: 2048,
+    volumeSizesInMb: { data: 3072 },
+    limits: { networkBytesPerSecond: 0n },
+    balloonMib: 64,
+    ttlSeconds: 0,
+    idleSeconds: 60,
+    expiryAction: ext.Expiry_Action.DELETE,
+    publish: [{ hostIp: "", hostPort: 8080, guestPort: 80, protocol: "tcp" }],
+    unpublish: [{ hostPort: 8081 }, { hostPort: 53, protocol: "udp", hostIp: "127.0.0.1" }],
+    ifVersion: 4,
+    dryRun: true,
+  });
+  expect(() => updateRequest("uid", { unpublish: [0] })).toThrow("unpublish[0]");
 });
 
 test("a request of one's own lies below the options", () => {
@@ -93,6 +146,10 @@ describe("what makes no sense is refused by name", () => {
     [{ memory: 0.5 }, "memory"],
     [{ disk: -1 }, "disk"],
     [{ vcpu: 1.5 }, "vcpu"],
+    [{ limits: { diskBytesPerSecond: -1 } }, "limits.diskBytesPerSecond"],
+    [{ balloon: "x" }, "balloon"],
+    [{ ttlSeconds: -1 }, "ttlSeconds"],
+    [{ expiryAction: "explode" }, "expiryAction"],
     [{ restart: "sometimes" }, "restart"],
     [{ restart: "toString" }, "restart"],
     [{ ports: ["80:x"] }, "ports[0]"],

@@ -2,11 +2,13 @@
 import { create, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { ext, type types } from "@flintlock/api";
 import { ClientError } from "./client-error.ts";
+import { type ExpiryOption, expiryOf } from "./expiry-option.ts";
+import { type LimitsOption, limitsOf } from "./limits-option.ts";
 import { mergeMessages } from "./merge-messages.ts";
 import { type PortOption, portOf } from "./port-option.ts";
 import { mebibytes, type Size, whole } from "./size-option.ts";
 
-export interface CreateOptions {
+export interface CreateOptions extends ExpiryOption {
   /** Image reference; the bundled one (busybox) when absent */
   readonly image?: string | undefined;
   /** Generated when absent */
@@ -37,6 +39,14 @@ export interface CreateOptions {
   /** Guest ports to publish on the host: 80, "8080:80", "127.0.0.1:8080:80/udp", or an object */
   readonly ports?: readonly PortOption[] | undefined;
   readonly volumes?: readonly VolumeOption[] | undefined;
+  readonly limits?: LimitsOption | undefined;
+  /** Memory that the host takes back to begin with, as `memory`, or 0 for a balloon alone; none when absent */
+  readonly balloon?: Size | undefined;
+  /**
+   * What the guest must have come to before it is `running`, after each start: "agent", "ip", "ssh", "cloud-init", "tcp:PORT" or
+   * "exec:COMMAND" (docs/waiting.md)
+   */
+  readonly readyWhen?: readonly string[] | ReadyWhen | undefined;
   /** When the guest ends; "no" when absent */
   readonly restart?: keyof typeof RESTART_POLICIES | undefined;
   /** With "on-failure": how often in a row; 0: no limit */
@@ -53,6 +63,13 @@ export interface CreateOptions {
   readonly requestId?: string | undefined;
   /** All else of a request, as on the wire (docs/fields.md); the options above are laid over it */
   readonly request?: MessageInitShape<typeof ext.CreateRequestSchema> | undefined;
+}
+
+export interface ReadyWhen {
+  /** 1 to 8, awaited one after the other */
+  readonly conditions: readonly string[];
+  /** For all of them, 1 to 3600, then it has failed; 300 when absent */
+  readonly timeoutSeconds?: number | undefined;
 }
 
 export interface VolumeOption {
@@ -97,6 +114,12 @@ const OPTION_NAMES: Readonly<Record<keyof CreateOptions, true>> = {
   attach: true,
   ports: true,
   volumes: true,
+  limits: true,
+  balloon: true,
+  readyWhen: true,
+  ttlSeconds: true,
+  idleSeconds: true,
+  expiryAction: true,
   restart: true,
   maxRestarts: true,
   provider: true,
@@ -110,16 +133,22 @@ const OPTION_NAMES: Readonly<Record<keyof CreateOptions, true>> = {
 /** @throws ClientError `invalid_spec` – names the option and says what would be right */
 export const createRequest = (options: CreateOptions): MessageShape<typeof ext.CreateRequestSchema> => {
   refuseUnknown(options, Object.keys(OPTION_NAMES));
-  const { restart, pull, maxRestarts, requestId, request } = options;
+  const { restart, pull, maxRestarts, requestId, request, limits, balloon, readyWhen } = options;
+  const expiry = expiryOf(options);
+  const hasExpiry = Object.keys(expiry).length > 0;
   const own = create(ext.CreateRequestSchema, {
     microvm: specOf(options),
     process: processOf(options),
-    ports: (options.ports ?? []).map(portOf),
+    ports: (options.ports ?? []).map((port, index) => portOf(port, `ports[${index}]`)),
     ...(restart === undefined ? {} : { restart: restartPolicy(restart) }),
     ...(maxRestarts === undefined ? {} : { maxRestarts: whole("maxRestarts", maxRestarts) }),
     ...(pull === undefined ? {} : { pull }),
     ...(options.protected === undefined ? {} : { protected: options.protected }),
     ...(requestId === undefined ? {} : { requestId }),
+    ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
+    ...(balloon === undefined ? {} : { balloonMib: balloonOf(balloon) }),
+    ...(readyWhen === undefined ? {} : { readyWhen: readyWhenOf(readyWhen) }),
+    ...(hasExpiry && { expiry }),
   });
   return request === undefined
     ? own
@@ -130,6 +159,18 @@ export const createRequest = (options: CreateOptions): MessageShape<typeof ext.C
 export const refuseUnknown = (options: object, known: readonly string[]): void => {
   const odd = Object.keys(options).find((name) => !known.includes(name));
   if (odd !== undefined) throw invalidOption(odd, `no such option; there are ${known.join(", ")}`);
+};
+
+/** @throws ClientError `invalid_spec` */
+export const balloonOf = (balloon: Size): number =>
+  Number(balloon) === 0 ? 0 : mebibytes("balloon", balloon);
+
+const readyWhenOf = (wish: readonly string[] | ReadyWhen) => {
+  const { conditions, timeoutSeconds = 0 } = "conditions" in wish ? wish : { conditions: wish };
+  return {
+    conditions: [...conditions],
+    timeoutSeconds: whole("readyWhen.timeoutSeconds", timeoutSeconds),
+  };
 };
 
 type SpecInit = MessageInitShape<typeof types.MicroVMSpecSchema>;

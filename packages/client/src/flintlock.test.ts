@@ -52,6 +52,12 @@ describe("run", () => {
     expect(daemon.vms.size).toBe(0);
   });
 
+  test("of an image whose registry is away is told at once: the daemon has answered", async () => {
+    const refused = { code: "unavailable", message: "registry far-away cannot be reached", retriable: true };
+    await expect(flintlock.run({ image: "far-away/x" })).rejects.toMatchObject(refused);
+    expect(daemon.log).toEqual(["pull far-away/x"]);
+  });
+
   test("that is aborted leaves nothing either", async () => {
     const signal = AbortSignal.timeout(200);
     await expect(flintlock.run({ image: "slow", signal })).rejects.toMatchObject({

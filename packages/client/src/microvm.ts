@@ -24,16 +24,22 @@ import {
 import { type ForwardOptions, forwardPort, type PortForward } from "./port-forward.ts";
 import type { PublishedPort } from "./port-option.ts";
 import { type MicroVMChanges, type UpdateResult, updateRequest } from "./update-options.ts";
+import { uploadTar } from "./upload-tar.ts";
 import { type MicroVMEvent, type WatchOptions, watchEvents } from "./watched-events.ts";
 
-/** What `wait` can wait for; a daemon may know more. */
+/** States that `wait` can wait for: of the microVM, … */
+const STATE_CONDITIONS = ["running", "paused", "stopped", "exited", "deleted", "settled"] as const;
+type StateCondition = (typeof STATE_CONDITIONS)[number];
+
+/** … or how far its guest has come (docs/waiting.md); a daemon may know more */
 export type WaitCondition =
-  | "running"
-  | "paused"
-  | "stopped"
-  | "exited"
-  | "deleted"
-  | "settled"
+  | StateCondition
+  | "agent"
+  | "ip"
+  | "ssh"
+  | "cloud-init"
+  | `tcp:${number}`
+  | `exec:${string}`
   | (string & {});
 
 export interface VerbOptions extends Abortable {
@@ -51,8 +57,20 @@ export interface LogOptions extends Abortable {
   readonly follow?: boolean | undefined;
   /** The last lines only */
   readonly tail?: number | undefined;
-  /** The guest's console, or the VMM's own words */
-  readonly source?: "console" | "vmm" | undefined;
+  /** The guest's console, the VMM's own words, what ours report from the guest, or all; "console" when absent */
+  readonly source?: "console" | "vmm" | "init" | "agent" | "all" | undefined;
+  /** Only what came since then: a time, or a duration before now such as "10m" */
+  readonly since?: string | Date | undefined;
+}
+
+export interface CopyOutOptions extends Abortable {
+  /** Where the path is a symlink, what it leads to is meant */
+  readonly followLink?: boolean | undefined;
+}
+
+export interface CopyInOptions extends Abortable {
+  /** Files belong to whom the stream says; else to root */
+  readonly keepOwners?: boolean | undefined;
 }
 
 type Service = DaemonLink["client"]["microvms"];
@@ -108,6 +126,12 @@ export class MicroVM implements AsyncDisposable {
   }
   get failure(): MicroVMFailure | undefined {
     return failureOf(this.message.failure);
+  }
+
+  /** What it takes of the host, and what its guest says of itself. */
+  stats(options: Abortable = {}): Promise<ext.StatsResponse> {
+    const { uid: target } = this;
+    return this.#link.repeat((client, call) => client.microvms.stats({ target }, call), options);
   }
 
   /** Asks the daemon how it is now. */
@@ -180,18 +204,41 @@ export class MicroVM implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the condition holds.
-   * @throws ClientError – with the failure's code: it can no longer come to `running` or `exited`, because it failed
+   * Resolves once the condition holds: a state of the microVM, or one or several things of its guest, one after the other.
+   * @throws ClientError – it can no longer come to that; `deadline_exceeded` – the signal's time passed, and `why` has what was
+   *   seen last
    */
-  async wait(condition: WaitCondition = "exited", options: Abortable = {}): Promise<this> {
+  async wait(
+    condition: WaitCondition | readonly string[] = "exited",
+    options: Abortable = {},
+  ): Promise<this> {
+    const state = STATE_CONDITIONS.find((each) => each === condition);
+    if (state === undefined) return this.#waitForGuest([condition].flat(), options);
     const { uid: target } = this;
-    return this.#link.repeatStream(async (client, { signal }) => {
-      for await (const message of client.microvms.wait({ target, condition }, { signal })) {
+    const waiting: Call<void> = async (client, { signal }) => {
+      for await (const message of client.microvms.wait({ target, condition: state }, { signal })) {
         this.#take(message);
-        if (condition === "running" || condition === "exited") this.#refuseHopeless(condition);
+        if (state === "running" || state === "exited") this.#refuseHopeless(state);
       }
-      return this;
-    }, options);
+    };
+    await this.#link.repeatStream(state === "deleted" ? gone(waiting) : waiting, options);
+    return this;
+  }
+
+  async #waitForGuest(conditions: readonly string[], options: Abortable): Promise<this> {
+    let seen: string | undefined;
+    try {
+      await this.#link.repeatStream(async (client, { signal }) => {
+        const request = { target: this.uid, conditions: [...conditions] };
+        for await (const answer of client.microvms.probe(request, { signal })) {
+          seen = `${answer.condition}: ${answer.seen}`;
+        }
+      }, options);
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== "deadline_exceeded") throw error;
+      throw new ClientError(error.code, error.message, { why: error.why ?? seen, cause: error });
+    }
+    return this;
   }
 
   /** Deletes it, with its disks, and waits until it is gone. One that is gone already is no error. */
@@ -203,25 +250,40 @@ export class MicroVM implements AsyncDisposable {
       options,
     );
     if (options.wait === false) return;
-    await this.#link.repeatStream(
-      gone(async (client, { signal }) => {
-        for await (const message of client.microvms.wait({ target, condition: "deleted" }, { signal })) {
-          this.#take(message);
-        }
-      }),
-      options,
-    );
+    await this.wait("deleted", options);
   }
 
   /** Console output as bytes; destroy it, or leave its iteration, to end it. */
-  logs({ follow = false, tail = 0, source = "console", signal }: LogOptions = {}): Readable {
-    const request = { target: this.uid, follow, tail, source };
+  logs({ follow = false, tail = 0, source = "console", since = "", signal }: LogOptions = {}): Readable {
+    const from = since instanceof Date ? since.toISOString() : since;
+    const request = { target: this.uid, follow, tail, source, since: from };
     const link = this.#link;
     const read = async function* () {
       const client = await link.ready({ signal });
       for await (const { data } of client.microvms.logs(request, { signal })) yield Buffer.from(data);
     };
     return Readable.from(read(), { objectMode: false }).on("error", () => {});
+  }
+
+  /** A file or a tree of the guest as a tar stream (pax), named from the path's last component on; sent once. */
+  copyOut(path: string, { followLink = false, signal }: CopyOutOptions = {}): Readable {
+    const request = { target: this.uid, path, followLink };
+    const link = this.#link;
+    const read = async function* () {
+      const client = await link.ready({ signal });
+      for await (const { data } of client.microvms.copyOut(request, { signal })) yield Buffer.from(data);
+    };
+    return Readable.from(read(), { objectMode: false }).on("error", () => {});
+  }
+
+  /** Unpacks a tar stream into a directory of the guest that is there, and resolves when all is written; sent once. */
+  async copyIn(
+    directory: string,
+    archive: AsyncIterable<Uint8Array>,
+    { keepOwners = false, signal }: CopyInOptions = {},
+  ): Promise<void> {
+    const client = await this.#link.ready({ signal });
+    await uploadTar(client, archive, { target: this.uid, path: directory, keepOwners, signal });
   }
 
   /** What happens to it, as `flintlock.events.watch`. */
@@ -256,7 +318,7 @@ export class MicroVM implements AsyncDisposable {
   }
 
   /** The daemon waits as long as we let it; these states lead to neither. */
-  #refuseHopeless(condition: WaitCondition): void {
+  #refuseHopeless(condition: StateCondition): void {
     const hasEnded = condition === "running" && this.state === "exited";
     if (hasEnded || this.state === "failed" || this.state === "deleting") throw stateError(this.message);
   }

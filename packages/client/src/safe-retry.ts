@@ -1,7 +1,7 @@
 /** Sending a call again, where that is safe and may help: the daemon is away, which a restart takes a moment of. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClientError } from "./client-error.ts";
-import { abortError, wasNeverSent } from "./from-grpc.ts";
+import { abortError, isUnreachable, wasNeverSent } from "./from-grpc.ts";
 
 export interface RetryOptions {
   /** How often a call is sent at most, 1 to 100; 8 when absent, which is some 7 seconds. 1: never again */
@@ -53,10 +53,12 @@ export const withRetries = async <T>(
   }
 };
 
-const mayRepeat = (error: unknown, repeatable: Repeatable): boolean =>
-  error instanceof ClientError &&
-  error.code === "unavailable" &&
-  (repeatable === "always" || wasNeverSent(error));
+/** What a daemon that runs says of a registry or a guest is an answer. */
+const mayRepeat = (error: unknown, repeatable: Repeatable): boolean => {
+  if (!(error instanceof ClientError) || error.code !== "unavailable") return false;
+  if (repeatable === "unsent") return wasNeverSent(error);
+  return isUnreachable(error) || error.detail["daemon"] === "stopping";
+};
 
 const pause = async (ms: number, signal: AbortSignal | undefined): Promise<void> => {
   try {

@@ -32,6 +32,8 @@ export interface MicroVMEvent {
   /** Where this change brought one */
   readonly failure: MicroVMFailure | undefined;
   readonly exit: GuestExit | undefined;
+  /** What type and states do not say: of `condition_met` the condition; else empty */
+  readonly detail: string;
 }
 
 export interface WatchOptions extends Abortable {
@@ -107,4 +109,5 @@ const told = (event: events.Event): MicroVMEvent => ({
   labels: event.labels,
   failure: failureOf(event.failure),
   exit: exitOf(event.exit),
+  detail: event.detail,
 });

@@ -135,6 +135,21 @@ test("while the daemon is away calls wait for it, those that never left it inclu
   direct.close();
 });
 
+test("a wait goes on at the next daemon, whether the last one was killed or stopped", async () => {
+  const direct = connect({ address: `unix://${daemon.socket}` });
+  const vm = await direct.run({ command: ["httpd"] });
+  const stopped = vm.wait("stopped");
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    const { directory } = daemon;
+    daemon.child.kill(signal);
+    await daemon.exit;
+    daemon = await start(directory);
+  }
+  await (await direct.microvms.get(vm.uid)).stop();
+  expect((await stopped).state).toBe("stopped");
+  direct.close();
+});
+
 test("they do not wait for ever, nor longer than they may", async () => {
   const direct = connect({ address: `unix://${daemon.socket}`, timeouts: { callMs: 1_000 } });
   await direct.info();

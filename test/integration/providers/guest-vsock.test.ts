@@ -25,6 +25,8 @@ import {
   poweroff,
   setClock,
 } from "../../../packages/daemon/src/adapters/guest/agent.ts";
+import { copyIn, copyOut } from "../../../packages/daemon/src/adapters/guest/copy.ts";
+import { stats } from "../../../packages/daemon/src/adapters/guest/stats.ts";
 import { openVsockStream } from "../../../packages/daemon/src/adapters/providers/shared/vsock-stream.ts";
 import { type BareGuest, type BareGuestOptions, startBareGuest } from "./bare-guest.ts";
 import { type GuestFiles, unpackGuestFiles } from "./guest-files.ts";
@@ -159,6 +161,37 @@ describe.skipIf(!isHere)(`a process that runs${why}`, () => {
     const { out, code } = await collected;
     expect(code).toBe(5);
     expect(out.equals(sent)).toBe(true);
+  });
+
+  test("files go in and come out as they were, one that nobody reads waits, and numbers are told", async () => {
+    const wanted = { path: "/root/tree", followsLink: false, isHeaderOnly: false };
+    await outputOf(
+      "mkdir /root/tree /root/again; head -c 8000000 /dev/urandom > /root/tree/big; ln -s x /root/tree/l",
+    );
+    const archive: Uint8Array[] = [];
+    for await (const bytes of copyOut(await open(), wanted, signal)) {
+      if (archive.length === 0) await sleep(1000); // What the guest sends meanwhile has to wait on the way.
+      archive.push(Buffer.from(bytes));
+    }
+    const pieces = async function* () {
+      yield* archive;
+    };
+    await copyIn(await open(), { path: "/root/again", keepsOwners: false }, pieces(), signal);
+    expect(await outputOf("cmp /root/tree/big /root/again/tree/big && readlink /root/again/tree/l")).toBe(
+      "x\n",
+    );
+    archive.pop();
+    const cut = copyIn(await open(), { path: "/root", keepsOwners: false }, pieces(), signal);
+    await expect(cut).rejects.toMatchObject({ message: expect.stringContaining("the archive ends early") });
+    await expect(
+      copyIn(await open(), { path: "/none", keepsOwners: false }, pieces(), signal),
+    ).rejects.toMatchObject({
+      code: "not_found",
+    });
+    expect(await stats(await open(), signal)).toMatchObject({
+      cpu: { count: 1 },
+      processes: expect.any(Number),
+    });
   });
 
   test("64 streams at once, and no more; others when they have gone", async () => {

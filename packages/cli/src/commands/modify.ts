@@ -71,6 +71,8 @@ export const modify: Verb = {
       const { microvm, changes } = await client.microvms.update(request, { signal });
       if (globals.output === undefined && !globals.isQuiet) await context.print(changesText(target, changes));
       else if (printsNames(context)) await context.print(`${target}\n`);
+      const refusal = microvm?.failure;
+      if (refusal?.step === "adjustMachine") context.note(`${target}: not at once: ${refusal.message}`);
       return microvm;
     });
     const isData = globals.output !== undefined && globals.output !== "name";

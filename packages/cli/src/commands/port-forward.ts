@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { type Client, carryConnection } from "@flintlock/client";
 import { CliError, usageError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
+import { forwardStdio } from "../forward-stdio.ts";
 import { uidOf } from "../microvm-view.ts";
 import type { Verb } from "../verb.ts";
 
@@ -17,9 +18,10 @@ const HOST = "127.0.0.1";
 export const portForward: Verb = {
   configure: (command) => {
     command
-      .usage("[flags] TARGET [LOCAL:]GUEST…")
+      .usage("[flags] TARGET [LOCAL:]GUEST…\n       flintlock port-forward --stdio TARGET GUEST")
       .argument("<target>", "name, uid or unique prefix of a uid")
-      .argument("<ports...>", "of the guest; LOCAL:GUEST for another here, :GUEST for any that is free");
+      .argument("<ports...>", "of the guest; LOCAL:GUEST for another here, :GUEST for any that is free")
+      .option("--stdio", "one connection, at stdin and stdout, as ssh's ProxyCommand wants it");
   },
 
   run: async (context, command) => {
@@ -28,6 +30,16 @@ export const portForward: Verb = {
     const { namespace } = context.globals;
     const client = await context.connect();
     const uid = uidOf(await client.microvms.get({ target, namespace }, { signal: context.signal }));
+    if (command.opts<{ stdio?: boolean }>().stdio === true) {
+      const [only, ...others] = forwardings;
+      if (only === undefined || others.length > 0 || only.local !== only.guest) {
+        throw usageError(
+          "--stdio takes one port of the guest",
+          `flintlock port-forward --stdio ${target} 22`,
+        );
+      }
+      return forwardStdio(context, client, { target: uid, port: only.guest });
+    }
     const servers: Server[] = [];
     try {
       for (const { local, guest } of forwardings) {

@@ -1,7 +1,7 @@
 /** From this host to a guest. */
 import { lstat, realpath, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import type { Client } from "@flintlock/client";
+import { type Client, uploadTar } from "@flintlock/client";
 import { CliError, usageError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 import { formatBytes } from "../units.ts";
@@ -11,9 +11,6 @@ import { hostError } from "./host-error.ts";
 import { packTree } from "./pack-tree.ts";
 import { placeOf } from "./place.ts";
 import { toBinary } from "./tar-entry.ts";
-
-/** Well below what the daemon takes in one message */
-const MAX_PIECE_BYTES = 256 * 1024;
 
 /** From a path here. */
 export const copyIn = async (
@@ -64,44 +61,28 @@ interface Sent {
   readonly flags: CopyFlags;
 }
 
-/** When the daemon ends the call early, its word on why is what counts. */
 const send = async (
   context: Context,
   client: Client,
-  { uid, path }: GuestPath,
+  { uid: target, path }: GuestPath,
   { archive, flags: { isArchive: keepOwners, maxBytes } }: Sent,
 ): Promise<void> => {
-  const call = client.microvms.copyIn({ signal: context.signal });
-  let isOver = false;
-  let failure: { readonly error: unknown } | undefined;
-  const sendAll = async (): Promise<void> => {
-    await call.write({ payload: { case: "start", value: { target: uid, path, keepOwners } } });
-    let left = maxBytes;
-    for await (const piece of archive) {
-      const data = typeof piece === "string" ? Buffer.from(piece) : piece;
-      left -= data.length;
-      if (left < 0) throw overLimit(maxBytes);
-      for (let at = 0; at < data.length && !isOver; at += MAX_PIECE_BYTES) {
-        await call.write({ payload: { case: "data", value: data.subarray(at, at + MAX_PIECE_BYTES) } });
-      }
-      if (isOver) return;
-    }
-    call.end();
-  };
-  void sendAll().catch((error: unknown) => {
-    failure = { error };
-    call.cancel();
-  });
-  let isAnswered = false;
-  try {
-    for await (const _ of call.responses) isAnswered = true;
-  } catch (error) {
-    throw failure?.error ?? error;
-  } finally {
-    isOver = true;
-    call.cancel();
+  const { signal } = context;
+  await uploadTar(client, limited(archive, maxBytes), { target, path, keepOwners, signal });
+};
+
+/** @throws CliError `exhausted` */
+const limited = async function* (
+  archive: AsyncIterable<Uint8Array | string>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let left = maxBytes;
+  for await (const piece of archive) {
+    const data = typeof piece === "string" ? Buffer.from(piece) : piece;
+    left -= data.length;
+    if (left < 0) throw overLimit(maxBytes);
+    yield data;
   }
-  if (!isAnswered) throw new CliError("unavailable", "the daemon ended the copy without an answer");
 };
 
 const overLimit = (maxBytes: number): CliError =>

@@ -351,6 +351,10 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
       call.emit("error", failure(status.NOT_FOUND, "not_found", `image ${reference} not found`));
       return;
     }
+    if (reference === "far-away/x") {
+      call.emit("error", failure(status.UNAVAILABLE, "unavailable", "registry far-away cannot be reached"));
+      return;
+    }
     const progress = { stage: "download", digest: "sha256:0123456789abcdef", doneBytes: 5n, totalBytes: 10n };
     call.write(create(PullResponseSchema, { payload: { case: "progress", value: progress } }));
     call.write(create(PullResponseSchema, { payload: { case: "image", value: { reference, layers: 1 } } }));

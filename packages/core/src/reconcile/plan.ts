@@ -3,7 +3,7 @@
  * clock, no randomness. The reconciler runs the first step, looks again, and plans anew, so a plan is cheap and
  * never stale.
  *
- *   images → volumes → interfaces → boot → (guest ready) → agent socket → conditions ─┐
+ *      images → volumes → interfaces → boot → (up) → agent socket → conditions ─┐
  *      pending ──────────────────────────────────────────────────────────► created ◄── resume, pause ──► paused
  *       ▲   ▲  failed attempt: retry after back-off                            │                           │
  *       │   └──────────────────────────────◄── restart policy ─────────────────┤ guest ends                │

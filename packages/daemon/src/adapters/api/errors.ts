@@ -107,7 +107,11 @@ export const deadlineExceeded = (): FlintlockError =>
   new FlintlockError("deadline_exceeded", "the client's deadline passed");
 
 export const stopping = (): FlintlockError =>
-  new FlintlockError("unavailable", "the daemon is stopping", { hint: "Try again once it is back." });
+  new FlintlockError("unavailable", "the daemon is stopping", {
+    // For clients: it is this daemon that is unavailable, not a registry or a guest behind it.
+    detail: { daemon: "stopping" },
+    hint: "Try again once it is back.",
+  });
 
 /** Code 3 with a message of upstream's, word for word where a client may look. */
 export const invalidRequest = (field: string, message: string): FlintlockError =>

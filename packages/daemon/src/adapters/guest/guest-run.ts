@@ -1,9 +1,11 @@
 /** A short command in a guest, run by its agent for an answer of our own: its output is bounded, and not to be believed. */
-import { AGENT_PORT, type ExecRequest, type OpenGuestPort } from "@flintlock/core";
+import { AGENT_PORT, type ExecRequest, FlintlockError, type OpenGuestPort } from "@flintlock/core";
 import { exec } from "./agent.ts";
 
-/** What is kept of an output's beginning; the rest is read, so that the command can end, and dropped */
-const MAX_OUTPUT_BYTES = 64 * 1024;
+/** What is kept of each output's beginning; more is read, so that the command can end, and dropped */
+const MAX_KEPT_BYTES = 64 * 1024;
+/** Of both together; a command that says more is ended: it would only keep the daemon busy */
+const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 export interface GuestRun {
   readonly code: number;
@@ -27,12 +29,18 @@ export const runInGuest = async (
   try {
     const kept = { stdout: new Kept(), stderr: new Kept() };
     let error: string | undefined;
+    let left = MAX_OUTPUT_BYTES;
     for await (const output of session.output) {
       if (output.kind === "exit") {
         return { code: output.code, stdout: kept.stdout.text, stderr: kept.stderr.text, error };
       }
-      if (output.kind === "error") error = output.message;
-      else kept[output.kind].add(output.bytes);
+      if (output.kind === "error") {
+        error = output.message;
+        continue;
+      }
+      kept[output.kind].add(output.bytes);
+      left -= output.bytes.length;
+      if (left < 0) throw new FlintlockError("unavailable", "the command says more than 1 MiB");
     }
     throw new Error("unreachable: a session ends with an exit, or throws");
   } finally {
@@ -53,7 +61,7 @@ const DEFAULTS: Omit<ExecRequest, "cmd"> = {
 
 class Kept {
   readonly #chunks: Uint8Array[] = [];
-  #left = MAX_OUTPUT_BYTES;
+  #left = MAX_KEPT_BYTES;
 
   add(bytes: Uint8Array): void {
     if (this.#left === 0) return;

@@ -109,10 +109,14 @@ test("a command is met by 0 alone, and its last words are told on one line", asy
   expect(await bad.ask(command)).toEqual({ isMet: false, seen: "exit code 7:  [31mrefused" });
 });
 
-test("of an output without end the beginning is kept", async () => {
-  const much = Array.from({ length: 200 }, () => stdout("x".repeat(32 * 1024)));
-  const { isMet, seen } = await guestOf([...much, OK]).ask({ kind: "exec", command: "yes" });
+test("of a long output the beginning is kept, and one without end is left", async () => {
+  const lines = (count: number) => Array.from({ length: count }, () => stdout("x".repeat(32 * 1024)));
+  const long = guestOf([...lines(30), OK]);
+  const { isMet, seen } = await long.ask({ kind: "exec", command: "yes" });
   expect([isMet, seen.length]).toEqual([true, 300]);
+  const endless = guestOf(lines(1000));
+  await expect(endless.ask({ kind: "exec", command: "yes" })).rejects.toThrow("more than 1 MiB");
+  expect(endless.opened).toMatchObject([{ isClosed: true }]);
 });
 
 const cloudInit = (text: string, code = 0) =>

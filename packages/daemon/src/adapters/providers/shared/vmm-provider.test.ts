@@ -22,6 +22,7 @@ const twoStepDriver = () => {
     processes.spawn({ binary: "sleep", args: ["60"], directory, descriptors: [] });
   const driver = {
     logs: {},
+    adjusters: {},
     marker: () => "60",
     launch: async (_machine, processes) => {
       const identity = await spawn(processes);
@@ -42,7 +43,7 @@ test("a guest that says nothing is not ready before it executes: a launch cut of
   await using provider = Object.assign(createVmmProvider(driver, { log: silentLog, bootDeadlineMs: 1000 }), {
     [Symbol.asyncDispose]: async () => await provider.stop(machine, 0, NEVER),
   });
-  const machine = { uid: "U", directory } as unknown as Machine;
+  const machine = { uid: "U", directory, vcpu: 1, memoryMib: 64, ports: [] } as unknown as Machine;
   const half = await spawn();
   expect(await provider.observe(machine)).toMatchObject({ state: "running", isReady: false, pid: half.pid });
 
