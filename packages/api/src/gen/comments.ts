@@ -88,7 +88,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "flintlock.v1.UpdateRequest.publish": "Published besides those that are.",
   "flintlock.v1.UpdateRequest.unpublish": "No longer published: by `host_port`, and by `host_ip` and `protocol` where they are given.",
   "flintlock.v1.UpdateRequest.disk_in_mb": "Size of the root volume, which only grows; 0: as it is.",
-  "flintlock.v1.UpdateRequest.volume_sizes_in_mb": "Of further volumes, by id.",
+  "flintlock.v1.UpdateRequest.volume_sizes": "Of further volumes.",
   "flintlock.v1.LimitChanges": "What it leaves out stays as it is; 0: no limit any more.",
   "flintlock.v1.UpdateResponse.changes": "Empty when all was so already.",
   "flintlock.v1.Change.field": "As in the request, such as \"memory_in_mb\"; \"labels\" and \"ports\" of both fields for them.",

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file flintlock/v1/microvms.proto.
  */
 export const file_flintlock_v1_microvms: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3BAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIQg4KDF9iYWxsb29uX21pYiLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJqCgpSYXRlTGltaXRzEiAKGG5ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZBgBIAEoBBIdChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKAQSGwoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItYCCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRIUCgxtYXhfcmVzdGFydHMYByABKA0SKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBARIRCglwcm90ZWN0ZWQYCiABKAhCDgoMX2JhbGxvb25fbWliIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK0BQoNVXBkYXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhcKCmlmX3ZlcnNpb24YAyABKA1IAIgBARIPCgdkcnlfcnVuGAQgASgIEjcKBmxhYmVscxgFIAMoCzInLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhUKDXJlbW92ZV9sYWJlbHMYBiADKAkSLAoHcmVzdGFydBgHIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EhQKDG1heF9yZXN0YXJ0cxgIIAEoDRIWCglwcm90ZWN0ZWQYCSABKAhIAYgBARIMCgR2Y3B1GAogASgNEhQKDG1lbW9yeV9pbl9tYhgLIAEoDRIqCgZsaW1pdHMYDCABKAsyGi5mbGludGxvY2sudjEuTGltaXRDaGFuZ2VzEhgKC2JhbGxvb25fbWliGA0gASgNSAKIAQESIwoHcHVibGlzaBgOIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EiUKCXVucHVibGlzaBgPIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EhIKCmRpc2tfaW5fbWIYECABKA0STAoSdm9sdW1lX3NpemVzX2luX21iGBEgAygLMjAuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlcXVlc3QuVm9sdW1lU2l6ZXNJbk1iRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo2ChRWb2x1bWVTaXplc0luTWJFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBQg0KC19pZl92ZXJzaW9uQgwKCl9wcm90ZWN0ZWRCDgoMX2JhbGxvb25fbWliIsoBCgxMaW1pdENoYW5nZXMSJQoYbmV0d29ya19ieXRlc19wZXJfc2Vjb25kGAEgASgESACIAQESIgoVZGlza19ieXRlc19wZXJfc2Vjb25kGAIgASgESAGIAQESIAoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDUgCiAEBQhsKGV9uZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmRCGAoWX2Rpc2tfYnl0ZXNfcGVyX3NlY29uZEIWChRfZGlza19vcHNfcGVyX3NlY29uZCJfCg5VcGRhdGVSZXNwb25zZRImCgdtaWNyb3ZtGAEgASgLMhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0SJQoHY2hhbmdlcxgCIAMoCzIULmZsaW50bG9jay52MS5DaGFuZ2UigAEKBkNoYW5nZRINCgVmaWVsZBgBIAEoCRIrCgZlZmZlY3QYAiABKA4yGy5mbGludGxvY2sudjEuQ2hhbmdlLkVmZmVjdCI6CgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASCAoETElWRRABEg4KCk5FWFRfU1RBUlQQAiIyCg1EZWxldGVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMQoMU3RhcnRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkibQoLU3RvcFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMicAoOUmVzdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIaCg1ncmFjZV9zZWNvbmRzGAMgASgNSACIAQESDQoFZm9yY2UYBCABKAhCEAoOX2dyYWNlX3NlY29uZHMiMQoMUGF1c2VSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiMgoNUmVzdW1lUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIkMKC1dhaXRSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSEQoJY29uZGl0aW9uGAMgASgJIl4KC0xvZ3NSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDgoGZm9sbG93GAMgASgIEgwKBHRhaWwYBCABKA0SDgoGc291cmNlGAUgASgJIhwKDExvZ3NSZXNwb25zZRIMCgRkYXRhGAEgASgMIqwBCg1BdHRhY2hSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuZmxpbnRsb2NrLnYxLkF0dGFjaFN0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCJeCgtBdHRhY2hTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEiwKCHRlcm1pbmFsGAMgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIlQKDkF0dGFjaFJlc3BvbnNlEhAKBnN0ZG91dBgBIAEoDEgAEhAKBnN0ZGVychgCIAEoDEgAEhMKCWV4aXRfY29kZRgDIAEoBUgAQgkKB3BheWxvYWQiqAEKC0V4ZWNSZXF1ZXN0EigKBXN0YXJ0GAEgASgLMhcuZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEg8KBXN0ZGluGAIgASgMSAASEwoJc3RkaW5fZW9mGAMgASgISAASLAoGcmVzaXplGAQgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZUgAEhAKBnNpZ25hbBgFIAEoCUgAQgkKB3BheWxvYWQiqAIKCUV4ZWNTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2NtZBgDIAEoCRIMCgRhcmdzGAQgAygJEgsKA2N3ZBgFIAEoCRItCgNlbnYYBiADKAsyIC5mbGludGxvY2sudjEuRXhlY1N0YXJ0LkVudkVudHJ5Eg0KBXNoZWxsGAcgASgIEgwKBHVzZXIYCCABKAkSFwoPdGltZW91dF9zZWNvbmRzGAkgASgFEhEKCWhhc19zdGRpbhgKIAEoCBIsCgh0ZXJtaW5hbBgLIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJjCgxFeGVjUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSAASDwoFZXJyb3IYBCABKAlIAEIJCgdwYXlsb2FkImcKDkZvcndhcmRSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkZvcndhcmRTdGFydEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIj8KDEZvcndhcmRTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHBvcnQYAyABKA0iUAoPRm9yd2FyZFJlc3BvbnNlEhMKCWNvbm5lY3RlZBgBIAEoCEgAEg4KBGRhdGEYAiABKAxIABINCgNlb2YYAyABKAhIAEIJCgdwYXlsb2FkIlgKDkNvbnNvbGVSZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhouZmxpbnRsb2NrLnYxLkNvbnNvbGVTdGFydEgAEg4KBGRhdGEYAiABKAxIAEIJCgdwYXlsb2FkIjEKDENvbnNvbGVTdGFydBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJIh8KD0NvbnNvbGVSZXNwb25zZRIMCgRkYXRhGAEgASgMKncKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASCwoHUEVORElORxABEgsKB1JVTk5JTkcQAhIKCgZFWElURUQQAxIKCgZGQUlMRUQQBBIMCghERUxFVElORxAFEgsKB1NUT1BQRUQQBhIKCgZQQVVTRUQQBypnCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASBgoCTk8QARIKCgZBTFdBWVMQAhIOCgpPTl9GQUlMVVJFEAMSEgoOVU5MRVNTX1NUT1BQRUQQBDK1CwoITWljcm9WTXMSVQoGQ3JlYXRlEhsuZmxpbnRsb2NrLnYxLkNyZWF0ZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIXgtPkkwIROgEqIgwvdjEvbWljcm92bXMSVQoDR2V0EhguZmxpbnRsb2NrLnYxLkdldFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIdgtPkkwIXEhUvdjEvbWljcm92bXMve3RhcmdldH0SUwoETGlzdBIZLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdBoaLmZsaW50bG9jay52MS5MaXN0UmVzcG9uc2UiFILT5JMCDhIML3YxL21pY3Jvdm1zElwKBkRlbGV0ZRIbLmZsaW50bG9jay52MS5EZWxldGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ih2C0+STAhcqFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJlCgZVcGRhdGUSGy5mbGludGxvY2sudjEuVXBkYXRlUmVxdWVzdBocLmZsaW50bG9jay52MS5VcGRhdGVSZXNwb25zZSIggtPkkwIaOgEqMhUvdjEvbWljcm92bXMve3RhcmdldH0SYgoFU3RhcnQSGi5mbGludGxvY2sudjEuU3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnN0YXJ0El8KBFN0b3ASGS5mbGludGxvY2sudjEuU3RvcFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIlgtPkkwIfOgEqIhovdjEvbWljcm92bXMve3RhcmdldH06c3RvcBJoCgdSZXN0YXJ0EhwuZmxpbnRsb2NrLnYxLlJlc3RhcnRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iKILT5JMCIjoBKiIdL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3RhcnQSYgoFUGF1c2USGi5mbGludGxvY2sudjEuUGF1c2VSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJoLT5JMCIDoBKiIbL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnBhdXNlEmUKBlJlc3VtZRIbLmZsaW50bG9jay52MS5SZXN1bWVSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iJ4LT5JMCIToBKiIcL3YxL21pY3Jvdm1zL3t0YXJnZXR9OnJlc3VtZRJeCgRXYWl0EhkuZmxpbnRsb2NrLnYxLldhaXRSZXF1ZXN0GhUuZmxpbnRsb2NrLnYxLk1pY3JvVk0iIoLT5JMCHBIaL3YxL21pY3Jvdm1zL3t0YXJnZXR9OndhaXQwARJjCgRMb2dzEhkuZmxpbnRsb2NrLnYxLkxvZ3NSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxvZ3NSZXNwb25zZSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH0vbG9nczABEkcKBkF0dGFjaBIbLmZsaW50bG9jay52MS5BdHRhY2hSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLkF0dGFjaFJlc3BvbnNlKAEwARJBCgRFeGVjEhkuZmxpbnRsb2NrLnYxLkV4ZWNSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESSgoHRm9yd2FyZBIcLmZsaW50bG9jay52MS5Gb3J3YXJkUmVxdWVzdBodLmZsaW50bG9jay52MS5Gb3J3YXJkUmVzcG9uc2UoATABEkoKB0NvbnNvbGUSHC5mbGludGxvY2sudjEuQ29uc29sZVJlcXVlc3QaHS5mbGludGxvY2sudjEuQ29uc29sZVJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
+  fileDesc("ChtmbGludGxvY2svdjEvbWljcm92bXMucHJvdG8SDGZsaW50bG9jay52MSK3BAoHTWljcm9WTRIpCgdtaWNyb3ZtGAEgASgLMhguZmxpbnRsb2NrLnR5cGVzLk1pY3JvVk0SJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSIgoFc3RhdGUYBCABKA4yEy5mbGludGxvY2sudjEuU3RhdGUSIAoEZXhpdBgFIAEoCzISLmZsaW50bG9jay52MS5FeGl0EiYKB2ZhaWx1cmUYBiABKAsyFS5mbGludGxvY2sudjEuRmFpbHVyZRIlCgd0aW1pbmdzGAcgAygLMhQuZmxpbnRsb2NrLnYxLlRpbWluZxIsCgdyZXN0YXJ0GAggASgOMhsuZmxpbnRsb2NrLnYxLlJlc3RhcnRQb2xpY3kSDwoHY3JlYXRvchgJIAEoCRIqCg1kZXNpcmVkX3N0YXRlGAogASgOMhMuZmxpbnRsb2NrLnYxLlN0YXRlEhAKCHJlc3RhcnRzGAsgASgNEhQKDG1heF9yZXN0YXJ0cxgMIAEoDRIOCgZyZWFzb24YDSABKAkSFwoPcHJvdmlkZXJfcmVhc29uGA4gASgJEigKBmxpbWl0cxgPIAEoCzIYLmZsaW50bG9jay52MS5SYXRlTGltaXRzEhgKC2JhbGxvb25fbWliGBAgASgNSACIAQESEQoJcHJvdGVjdGVkGBEgASgIQg4KDF9iYWxsb29uX21pYiLXAQoHUHJvY2VzcxIPCgdjb21tYW5kGAEgAygJEhIKCmVudHJ5cG9pbnQYAiADKAkSFgoOc2V0X2VudHJ5cG9pbnQYAyABKAgSKwoDZW52GAQgAygLMh4uZmxpbnRsb2NrLnYxLlByb2Nlc3MuRW52RW50cnkSDAoEdXNlchgFIAEoCRILCgNjd2QYBiABKAkSCwoDdHR5GAcgASgIEg4KBmF0dGFjaBgIIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKBFBvcnQSDwoHaG9zdF9pcBgBIAEoCRIRCglob3N0X3BvcnQYAiABKA0SEgoKZ3Vlc3RfcG9ydBgDIAEoDRIQCghwcm90b2NvbBgEIAEoCSJqCgpSYXRlTGltaXRzEiAKGG5ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZBgBIAEoBBIdChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKAQSGwoTZGlza19vcHNfcGVyX3NlY29uZBgDIAEoDSJaCgRFeGl0EhEKBGNvZGUYASABKAVIAIgBARIOCgZyZWFzb24YAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBV9jb2RlIl4KB0ZhaWx1cmUSDAoEc3RlcBgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiIKBlRpbWluZxIMCgRzdGVwGAEgASgJEgoKAm1zGAIgASgBItYCCg1DcmVhdGVSZXF1ZXN0Ei0KB21pY3Jvdm0YASABKAsyHC5mbGludGxvY2sudHlwZXMuTWljcm9WTVNwZWMSJgoHcHJvY2VzcxgCIAEoCzIVLmZsaW50bG9jay52MS5Qcm9jZXNzEiEKBXBvcnRzGAMgAygLMhIuZmxpbnRsb2NrLnYxLlBvcnQSLAoHcmVzdGFydBgEIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EgwKBHB1bGwYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRIUCgxtYXhfcmVzdGFydHMYByABKA0SKAoGbGltaXRzGAggASgLMhguZmxpbnRsb2NrLnYxLlJhdGVMaW1pdHMSGAoLYmFsbG9vbl9taWIYCSABKA1IAIgBARIRCglwcm90ZWN0ZWQYCiABKAhCDgoMX2JhbGxvb25fbWliIi8KCkdldFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSLgAQoLTGlzdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjUKBmxhYmVscxgCIAMoCzIlLmZsaW50bG9jay52MS5MaXN0UmVxdWVzdC5MYWJlbHNFbnRyeRIMCgRuYW1lGAMgASgJEiMKBnN0YXRlcxgEIAMoDjITLmZsaW50bG9jay52MS5TdGF0ZRIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDExpc3RSZXNwb25zZRInCghtaWNyb3ZtcxgBIAMoCzIVLmZsaW50bG9jay52MS5NaWNyb1ZNEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLeBAoNVXBkYXRlUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhcKCmlmX3ZlcnNpb24YAyABKA1IAIgBARIPCgdkcnlfcnVuGAQgASgIEjcKBmxhYmVscxgFIAMoCzInLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0LkxhYmVsc0VudHJ5EhUKDXJlbW92ZV9sYWJlbHMYBiADKAkSLAoHcmVzdGFydBgHIAEoDjIbLmZsaW50bG9jay52MS5SZXN0YXJ0UG9saWN5EhQKDG1heF9yZXN0YXJ0cxgIIAEoDRIWCglwcm90ZWN0ZWQYCSABKAhIAYgBARIMCgR2Y3B1GAogASgNEhQKDG1lbW9yeV9pbl9tYhgLIAEoDRIqCgZsaW1pdHMYDCABKAsyGi5mbGludGxvY2sudjEuTGltaXRDaGFuZ2VzEhgKC2JhbGxvb25fbWliGA0gASgNSAKIAQESIwoHcHVibGlzaBgOIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EiUKCXVucHVibGlzaBgPIAMoCzISLmZsaW50bG9jay52MS5Qb3J0EhIKCmRpc2tfaW5fbWIYECABKA0SLgoMdm9sdW1lX3NpemVzGBEgAygLMhguZmxpbnRsb2NrLnYxLlZvbHVtZVNpemUaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfaWZfdmVyc2lvbkIMCgpfcHJvdGVjdGVkQg4KDF9iYWxsb29uX21pYiIsCgpWb2x1bWVTaXplEgoKAmlkGAEgASgJEhIKCnNpemVfaW5fbWIYAiABKA0iygEKDExpbWl0Q2hhbmdlcxIlChhuZXR3b3JrX2J5dGVzX3Blcl9zZWNvbmQYASABKARIAIgBARIiChVkaXNrX2J5dGVzX3Blcl9zZWNvbmQYAiABKARIAYgBARIgChNkaXNrX29wc19wZXJfc2Vjb25kGAMgASgNSAKIAQFCGwoZX25ldHdvcmtfYnl0ZXNfcGVyX3NlY29uZEIYChZfZGlza19ieXRlc19wZXJfc2Vjb25kQhYKFF9kaXNrX29wc19wZXJfc2Vjb25kIl8KDlVwZGF0ZVJlc3BvbnNlEiYKB21pY3Jvdm0YASABKAsyFS5mbGludGxvY2sudjEuTWljcm9WTRIlCgdjaGFuZ2VzGAIgAygLMhQuZmxpbnRsb2NrLnYxLkNoYW5nZSKAAQoGQ2hhbmdlEg0KBWZpZWxkGAEgASgJEisKBmVmZmVjdBgCIAEoDjIbLmZsaW50bG9jay52MS5DaGFuZ2UuRWZmZWN0IjoKBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIICgRMSVZFEAESDgoKTkVYVF9TVEFSVBACIjIKDURlbGV0ZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIxCgxTdGFydFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSJtCgtTdG9wUmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhoKDWdyYWNlX3NlY29uZHMYAyABKA1IAIgBARINCgVmb3JjZRgEIAEoCEIQCg5fZ3JhY2Vfc2Vjb25kcyJwCg5SZXN0YXJ0UmVxdWVzdBIOCgZ0YXJnZXQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEhoKDWdyYWNlX3NlY29uZHMYAyABKA1IAIgBARINCgVmb3JjZRgEIAEoCEIQCg5fZ3JhY2Vfc2Vjb25kcyIxCgxQYXVzZVJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSIyCg1SZXN1bWVSZXF1ZXN0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiQwoLV2FpdFJlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIRCgljb25kaXRpb24YAyABKAkiXgoLTG9nc1JlcXVlc3QSDgoGdGFyZ2V0GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIOCgZmb2xsb3cYAyABKAgSDAoEdGFpbBgEIAEoDRIOCgZzb3VyY2UYBSABKAkiHAoMTG9nc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwirAEKDUF0dGFjaFJlcXVlc3QSKgoFc3RhcnQYASABKAsyGS5mbGludGxvY2sudjEuQXR0YWNoU3RhcnRIABIPCgVzdGRpbhgCIAEoDEgAEhMKCXN0ZGluX2VvZhgDIAEoCEgAEiwKBnJlc2l6ZRgEIAEoCzIaLmZsaW50bG9jay52MS5UZXJtaW5hbFNpemVIABIQCgZzaWduYWwYBSABKAlIAEIJCgdwYXlsb2FkIl4KC0F0dGFjaFN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSLAoIdGVybWluYWwYAyABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplIi0KDFRlcm1pbmFsU2l6ZRIMCgRyb3dzGAEgASgNEg8KB2NvbHVtbnMYAiABKA0iVAoOQXR0YWNoUmVzcG9uc2USEAoGc3Rkb3V0GAEgASgMSAASEAoGc3RkZXJyGAIgASgMSAASEwoJZXhpdF9jb2RlGAMgASgFSABCCQoHcGF5bG9hZCKoAQoLRXhlY1JlcXVlc3QSKAoFc3RhcnQYASABKAsyFy5mbGludGxvY2sudjEuRXhlY1N0YXJ0SAASDwoFc3RkaW4YAiABKAxIABITCglzdGRpbl9lb2YYAyABKAhIABIsCgZyZXNpemUYBCABKAsyGi5mbGludGxvY2sudjEuVGVybWluYWxTaXplSAASEAoGc2lnbmFsGAUgASgJSABCCQoHcGF5bG9hZCKoAgoJRXhlY1N0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSCwoDY21kGAMgASgJEgwKBGFyZ3MYBCADKAkSCwoDY3dkGAUgASgJEi0KA2VudhgGIAMoCzIgLmZsaW50bG9jay52MS5FeGVjU3RhcnQuRW52RW50cnkSDQoFc2hlbGwYByABKAgSDAoEdXNlchgIIAEoCRIXCg90aW1lb3V0X3NlY29uZHMYCSABKAUSEQoJaGFzX3N0ZGluGAogASgIEiwKCHRlcm1pbmFsGAsgASgLMhouZmxpbnRsb2NrLnYxLlRlcm1pbmFsU2l6ZRoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImMKDEV4ZWNSZXNwb25zZRIQCgZzdGRvdXQYASABKAxIABIQCgZzdGRlcnIYAiABKAxIABITCglleGl0X2NvZGUYAyABKAVIABIPCgVlcnJvchgEIAEoCUgAQgkKB3BheWxvYWQiZwoORm9yd2FyZFJlcXVlc3QSKwoFc3RhcnQYASABKAsyGi5mbGludGxvY2sudjEuRm9yd2FyZFN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAEg0KA2VvZhgDIAEoCEgAQgkKB3BheWxvYWQiPwoMRm9yd2FyZFN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEcG9ydBgDIAEoDSJQCg9Gb3J3YXJkUmVzcG9uc2USEwoJY29ubmVjdGVkGAEgASgISAASDgoEZGF0YRgCIAEoDEgAEg0KA2VvZhgDIAEoCEgAQgkKB3BheWxvYWQiWAoOQ29uc29sZVJlcXVlc3QSKwoFc3RhcnQYASABKAsyGi5mbGludGxvY2sudjEuQ29uc29sZVN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAQgkKB3BheWxvYWQiMQoMQ29uc29sZVN0YXJ0Eg4KBnRhcmdldBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiHwoPQ29uc29sZVJlc3BvbnNlEgwKBGRhdGEYASABKAwqdwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABILCgdQRU5ESU5HEAESCwoHUlVOTklORxACEgoKBkVYSVRFRBADEgoKBkZBSUxFRBAEEgwKCERFTEVUSU5HEAUSCwoHU1RPUFBFRBAGEgoKBlBBVVNFRBAHKmcKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIGCgJOTxABEgoKBkFMV0FZUxACEg4KCk9OX0ZBSUxVUkUQAxISCg5VTkxFU1NfU1RPUFBFRBAEMrULCghNaWNyb1ZNcxJVCgZDcmVhdGUSGy5mbGludGxvY2sudjEuQ3JlYXRlUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIheC0+STAhE6ASoiDC92MS9taWNyb3ZtcxJVCgNHZXQSGC5mbGludGxvY2sudjEuR2V0UmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIh2C0+STAhcSFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJTCgRMaXN0EhkuZmxpbnRsb2NrLnYxLkxpc3RSZXF1ZXN0GhouZmxpbnRsb2NrLnYxLkxpc3RSZXNwb25zZSIUgtPkkwIOEgwvdjEvbWljcm92bXMSXAoGRGVsZXRlEhsuZmxpbnRsb2NrLnYxLkRlbGV0ZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiHYLT5JMCFyoVL3YxL21pY3Jvdm1zL3t0YXJnZXR9EmUKBlVwZGF0ZRIbLmZsaW50bG9jay52MS5VcGRhdGVSZXF1ZXN0GhwuZmxpbnRsb2NrLnYxLlVwZGF0ZVJlc3BvbnNlIiCC0+STAho6ASoyFS92MS9taWNyb3Ztcy97dGFyZ2V0fRJiCgVTdGFydBIaLmZsaW50bG9jay52MS5TdGFydFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSImgtPkkwIgOgEqIhsvdjEvbWljcm92bXMve3RhcmdldH06c3RhcnQSXwoEU3RvcBIZLmZsaW50bG9jay52MS5TdG9wUmVxdWVzdBoVLmZsaW50bG9jay52MS5NaWNyb1ZNIiWC0+STAh86ASoiGi92MS9taWNyb3Ztcy97dGFyZ2V0fTpzdG9wEmgKB1Jlc3RhcnQSHC5mbGludGxvY2sudjEuUmVzdGFydFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIogtPkkwIiOgEqIh0vdjEvbWljcm92bXMve3RhcmdldH06cmVzdGFydBJiCgVQYXVzZRIaLmZsaW50bG9jay52MS5QYXVzZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSImgtPkkwIgOgEqIhsvdjEvbWljcm92bXMve3RhcmdldH06cGF1c2USZQoGUmVzdW1lEhsuZmxpbnRsb2NrLnYxLlJlc3VtZVJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIngtPkkwIhOgEqIhwvdjEvbWljcm92bXMve3RhcmdldH06cmVzdW1lEl4KBFdhaXQSGS5mbGludGxvY2sudjEuV2FpdFJlcXVlc3QaFS5mbGludGxvY2sudjEuTWljcm9WTSIigtPkkwIcEhovdjEvbWljcm92bXMve3RhcmdldH06d2FpdDABEmMKBExvZ3MSGS5mbGludGxvY2sudjEuTG9nc1JlcXVlc3QaGi5mbGludGxvY2sudjEuTG9nc1Jlc3BvbnNlIiKC0+STAhwSGi92MS9taWNyb3Ztcy97dGFyZ2V0fS9sb2dzMAESRwoGQXR0YWNoEhsuZmxpbnRsb2NrLnYxLkF0dGFjaFJlcXVlc3QaHC5mbGludGxvY2sudjEuQXR0YWNoUmVzcG9uc2UoATABEkEKBEV4ZWMSGS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaGi5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJKCgdGb3J3YXJkEhwuZmxpbnRsb2NrLnYxLkZvcndhcmRSZXF1ZXN0Gh0uZmxpbnRsb2NrLnYxLkZvcndhcmRSZXNwb25zZSgBMAESSgoHQ29uc29sZRIcLmZsaW50bG9jay52MS5Db25zb2xlUmVxdWVzdBodLmZsaW50bG9jay52MS5Db25zb2xlUmVzcG9uc2UoATABYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_empty, file_google_protobuf_timestamp, file_types_microvm]);
 
 /**
  * @generated from message flintlock.v1.MicroVM
@@ -628,11 +628,11 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
   diskInMb: number;
 
   /**
-   * Of further volumes, by id.
+   * Of further volumes.
    *
-   * @generated from field: map<string, uint32> volume_sizes_in_mb = 17;
+   * @generated from field: repeated flintlock.v1.VolumeSize volume_sizes = 17;
    */
-  volumeSizesInMb: { [key: string]: number };
+  volumeSizes: VolumeSize[];
 };
 
 /**
@@ -641,6 +641,28 @@ export type UpdateRequest = Message<"flintlock.v1.UpdateRequest"> & {
  */
 export const UpdateRequestSchema: GenMessage<UpdateRequest> = /*@__PURE__*/
   messageDesc(file_flintlock_v1_microvms, 11);
+
+/**
+ * @generated from message flintlock.v1.VolumeSize
+ */
+export type VolumeSize = Message<"flintlock.v1.VolumeSize"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: uint32 size_in_mb = 2;
+   */
+  sizeInMb: number;
+};
+
+/**
+ * Describes the message flintlock.v1.VolumeSize.
+ * Use `create(VolumeSizeSchema)` to create a new message.
+ */
+export const VolumeSizeSchema: GenMessage<VolumeSize> = /*@__PURE__*/
+  messageDesc(file_flintlock_v1_microvms, 12);
 
 /**
  * What it leaves out stays as it is; 0: no limit any more.
@@ -669,7 +691,7 @@ export type LimitChanges = Message<"flintlock.v1.LimitChanges"> & {
  * Use `create(LimitChangesSchema)` to create a new message.
  */
 export const LimitChangesSchema: GenMessage<LimitChanges> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 12);
+  messageDesc(file_flintlock_v1_microvms, 13);
 
 /**
  * @generated from message flintlock.v1.UpdateResponse
@@ -693,7 +715,7 @@ export type UpdateResponse = Message<"flintlock.v1.UpdateResponse"> & {
  * Use `create(UpdateResponseSchema)` to create a new message.
  */
 export const UpdateResponseSchema: GenMessage<UpdateResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 13);
+  messageDesc(file_flintlock_v1_microvms, 14);
 
 /**
  * @generated from message flintlock.v1.Change
@@ -717,7 +739,7 @@ export type Change = Message<"flintlock.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 14);
+  messageDesc(file_flintlock_v1_microvms, 15);
 
 /**
  * @generated from enum flintlock.v1.Change.Effect
@@ -752,7 +774,7 @@ export type Change_Effect = (typeof Change_Effect)[keyof typeof Change_Effect] |
  * Describes the enum flintlock.v1.Change.Effect.
  */
 export const Change_EffectSchema: GenEnum<Change_Effect> = /*@__PURE__*/
-  enumDesc(file_flintlock_v1_microvms, 14, 0);
+  enumDesc(file_flintlock_v1_microvms, 15, 0);
 
 /**
  * @generated from message flintlock.v1.DeleteRequest
@@ -774,7 +796,7 @@ export type DeleteRequest = Message<"flintlock.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 15);
+  messageDesc(file_flintlock_v1_microvms, 16);
 
 /**
  * @generated from message flintlock.v1.StartRequest
@@ -796,7 +818,7 @@ export type StartRequest = Message<"flintlock.v1.StartRequest"> & {
  * Use `create(StartRequestSchema)` to create a new message.
  */
 export const StartRequestSchema: GenMessage<StartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 16);
+  messageDesc(file_flintlock_v1_microvms, 17);
 
 /**
  * @generated from message flintlock.v1.StopRequest
@@ -832,7 +854,7 @@ export type StopRequest = Message<"flintlock.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 17);
+  messageDesc(file_flintlock_v1_microvms, 18);
 
 /**
  * @generated from message flintlock.v1.RestartRequest
@@ -866,7 +888,7 @@ export type RestartRequest = Message<"flintlock.v1.RestartRequest"> & {
  * Use `create(RestartRequestSchema)` to create a new message.
  */
 export const RestartRequestSchema: GenMessage<RestartRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 18);
+  messageDesc(file_flintlock_v1_microvms, 19);
 
 /**
  * @generated from message flintlock.v1.PauseRequest
@@ -888,7 +910,7 @@ export type PauseRequest = Message<"flintlock.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 19);
+  messageDesc(file_flintlock_v1_microvms, 20);
 
 /**
  * @generated from message flintlock.v1.ResumeRequest
@@ -910,7 +932,7 @@ export type ResumeRequest = Message<"flintlock.v1.ResumeRequest"> & {
  * Use `create(ResumeRequestSchema)` to create a new message.
  */
 export const ResumeRequestSchema: GenMessage<ResumeRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 20);
+  messageDesc(file_flintlock_v1_microvms, 21);
 
 /**
  * @generated from message flintlock.v1.WaitRequest
@@ -939,7 +961,7 @@ export type WaitRequest = Message<"flintlock.v1.WaitRequest"> & {
  * Use `create(WaitRequestSchema)` to create a new message.
  */
 export const WaitRequestSchema: GenMessage<WaitRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 21);
+  messageDesc(file_flintlock_v1_microvms, 22);
 
 /**
  * @generated from message flintlock.v1.LogsRequest
@@ -980,7 +1002,7 @@ export type LogsRequest = Message<"flintlock.v1.LogsRequest"> & {
  * Use `create(LogsRequestSchema)` to create a new message.
  */
 export const LogsRequestSchema: GenMessage<LogsRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 22);
+  messageDesc(file_flintlock_v1_microvms, 23);
 
 /**
  * @generated from message flintlock.v1.LogsResponse
@@ -997,7 +1019,7 @@ export type LogsResponse = Message<"flintlock.v1.LogsResponse"> & {
  * Use `create(LogsResponseSchema)` to create a new message.
  */
 export const LogsResponseSchema: GenMessage<LogsResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 23);
+  messageDesc(file_flintlock_v1_microvms, 24);
 
 /**
  * @generated from message flintlock.v1.AttachRequest
@@ -1046,7 +1068,7 @@ export type AttachRequest = Message<"flintlock.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 24);
+  messageDesc(file_flintlock_v1_microvms, 25);
 
 /**
  * @generated from message flintlock.v1.AttachStart
@@ -1073,7 +1095,7 @@ export type AttachStart = Message<"flintlock.v1.AttachStart"> & {
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 25);
+  messageDesc(file_flintlock_v1_microvms, 26);
 
 /**
  * @generated from message flintlock.v1.TerminalSize
@@ -1095,7 +1117,7 @@ export type TerminalSize = Message<"flintlock.v1.TerminalSize"> & {
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema: GenMessage<TerminalSize> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 26);
+  messageDesc(file_flintlock_v1_microvms, 27);
 
 /**
  * @generated from message flintlock.v1.AttachResponse
@@ -1132,7 +1154,7 @@ export type AttachResponse = Message<"flintlock.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 27);
+  messageDesc(file_flintlock_v1_microvms, 28);
 
 /**
  * @generated from message flintlock.v1.ExecRequest
@@ -1183,7 +1205,7 @@ export type ExecRequest = Message<"flintlock.v1.ExecRequest"> & {
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 28);
+  messageDesc(file_flintlock_v1_microvms, 29);
 
 /**
  * @generated from message flintlock.v1.ExecStart
@@ -1262,7 +1284,7 @@ export type ExecStart = Message<"flintlock.v1.ExecStart"> & {
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema: GenMessage<ExecStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 29);
+  messageDesc(file_flintlock_v1_microvms, 30);
 
 /**
  * @generated from message flintlock.v1.ExecResponse
@@ -1307,7 +1329,7 @@ export type ExecResponse = Message<"flintlock.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 30);
+  messageDesc(file_flintlock_v1_microvms, 31);
 
 /**
  * @generated from message flintlock.v1.ForwardRequest
@@ -1344,7 +1366,7 @@ export type ForwardRequest = Message<"flintlock.v1.ForwardRequest"> & {
  * Use `create(ForwardRequestSchema)` to create a new message.
  */
 export const ForwardRequestSchema: GenMessage<ForwardRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 31);
+  messageDesc(file_flintlock_v1_microvms, 32);
 
 /**
  * @generated from message flintlock.v1.ForwardStart
@@ -1373,7 +1395,7 @@ export type ForwardStart = Message<"flintlock.v1.ForwardStart"> & {
  * Use `create(ForwardStartSchema)` to create a new message.
  */
 export const ForwardStartSchema: GenMessage<ForwardStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 32);
+  messageDesc(file_flintlock_v1_microvms, 33);
 
 /**
  * @generated from message flintlock.v1.ForwardResponse
@@ -1412,7 +1434,7 @@ export type ForwardResponse = Message<"flintlock.v1.ForwardResponse"> & {
  * Use `create(ForwardResponseSchema)` to create a new message.
  */
 export const ForwardResponseSchema: GenMessage<ForwardResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 33);
+  messageDesc(file_flintlock_v1_microvms, 34);
 
 /**
  * @generated from message flintlock.v1.ConsoleRequest
@@ -1441,7 +1463,7 @@ export type ConsoleRequest = Message<"flintlock.v1.ConsoleRequest"> & {
  * Use `create(ConsoleRequestSchema)` to create a new message.
  */
 export const ConsoleRequestSchema: GenMessage<ConsoleRequest> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 34);
+  messageDesc(file_flintlock_v1_microvms, 35);
 
 /**
  * @generated from message flintlock.v1.ConsoleStart
@@ -1463,7 +1485,7 @@ export type ConsoleStart = Message<"flintlock.v1.ConsoleStart"> & {
  * Use `create(ConsoleStartSchema)` to create a new message.
  */
 export const ConsoleStartSchema: GenMessage<ConsoleStart> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 35);
+  messageDesc(file_flintlock_v1_microvms, 36);
 
 /**
  * @generated from message flintlock.v1.ConsoleResponse
@@ -1480,7 +1502,7 @@ export type ConsoleResponse = Message<"flintlock.v1.ConsoleResponse"> & {
  * Use `create(ConsoleResponseSchema)` to create a new message.
  */
 export const ConsoleResponseSchema: GenMessage<ConsoleResponse> = /*@__PURE__*/
-  messageDesc(file_flintlock_v1_microvms, 36);
+  messageDesc(file_flintlock_v1_microvms, 37);
 
 /**
  * @generated from enum flintlock.v1.State
