@@ -74,7 +74,7 @@ test("a further volume grows by its id", async () => {
     "100000",
   );
   expect(await fileSystemMib("two", "/data")).toBeLessThan(11_000);
-  expect(await ok("modify", "two", "--disk", "volume1=12G")).toBe("two: volume_sizes_in_mb: at once\n");
+  expect(await ok("modify", "two", "--disk", "volume1=12G")).toBe("two: volume_sizes: at once\n");
   expect(await diskMib("two", "vdb")).toBe(12 * 1024);
   expect(await fileSystemMib("two", "/data")).toBeGreaterThan(11_000);
   expect(await diskMib("two")).toBe(10 * 1024);

@@ -114,7 +114,7 @@ test("changes become a request too", () => {
     protected: false,
     memoryInMb: 1024,
     diskInMb: 2048,
-    volumeSizesInMb: { data: 3072 },
+    volumeSizes: [{ id: "data", sizeInMb: 3072 }],
     limits: { networkBytesPerSecond: 0n },
     balloonMib: 64,
     ttlSeconds: 0,

@@ -83,12 +83,10 @@ export const updateRequest = (
     ...(vcpu === undefined ? {} : { vcpu: whole("vcpu", vcpu) }),
     ...(memory === undefined ? {} : { memoryInMb: mebibytes("memory", memory) }),
     ...(disk === undefined ? {} : { diskInMb: mebibytes("disk", disk) }),
-    volumeSizesInMb: Object.fromEntries(
-      Object.entries(changes.volumeSizes ?? {}).map(([id, size]) => [
-        id,
-        mebibytes(`volumeSizes.${id}`, size),
-      ]),
-    ),
+    volumeSizes: Object.entries(changes.volumeSizes ?? {}).map(([id, size]) => ({
+      id,
+      sizeInMb: mebibytes(`volumeSizes.${id}`, size),
+    })),
     ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
     ...(balloon === undefined ? {} : { balloonMib: balloonOf(balloon) }),
     ...times,

@@ -107,7 +107,7 @@ export const COMMENTS: Readonly<Record<string, string>> = {
   "flintlock.v1.UpdateRequest.publish": "Published besides those that are.",
   "flintlock.v1.UpdateRequest.unpublish": "No longer published: by `host_port`, and by `host_ip` and `protocol` where they are given.",
   "flintlock.v1.UpdateRequest.disk_in_mb": "Size of the root volume, which only grows; 0: as it is.",
-  "flintlock.v1.UpdateRequest.volume_sizes_in_mb": "Of further volumes, by id.",
+  "flintlock.v1.UpdateRequest.volume_sizes": "Of further volumes.",
   "flintlock.v1.UpdateRequest.ttl_seconds": "From now on; 0: none. Absent: as it is.",
   "flintlock.v1.UpdateRequest.idle_seconds": "From now on; 0: none. Absent: as it is.",
   "flintlock.v1.UpdateRequest.expiry_action": "Unspecified: as it is.",

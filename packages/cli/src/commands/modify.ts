@@ -113,16 +113,16 @@ const changeOf = (flags: Flags) => {
 
 /** `10G`, or `data=10G`. */
 const disksOf = (flags: readonly string[]) => {
-  const volumeSizesInMb: Record<string, number> = {};
+  const volumeSizes: { id: string; sizeInMb: number }[] = [];
   let diskInMb = 0;
   for (const text of flags) {
     const at = text.lastIndexOf("=");
     const size = parseMib("--disk", text.slice(at + 1));
-    if (at > 0) volumeSizesInMb[text.slice(0, at)] = size;
+    if (at > 0) volumeSizes.push({ id: text.slice(0, at), sizeInMb: size });
     else if (at === 0) throw usageError(`--disk ${text}: expected a size, or VOLUME=SIZE`);
     else diskInMb = size;
   }
-  return { diskInMb, volumeSizesInMb };
+  return { diskInMb, volumeSizes };
 };
 
 const limitsOf = ({ diskBps, diskIops, netBps }: Flags) => {

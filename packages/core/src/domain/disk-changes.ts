@@ -7,14 +7,14 @@ import { parseEach } from "./violations.ts";
 export interface DiskChanges {
   /** Of the root volume, in MiB; 0 = as it is */
   readonly diskInMb: number;
-  /** Of further volumes, in MiB by id */
-  readonly volumeSizesInMb: Readonly<Record<string, number>>;
+  /** Of further volumes, in MiB */
+  readonly volumeSizes: readonly { readonly id: string; readonly sizeInMb: number }[];
 }
 
 /** `sizes`: bytes by volume id, of the disks that there are. */
 export const grownVolumes = (
   spec: MicroVMSpec,
-  { diskInMb, volumeSizesInMb }: DiskChanges,
+  { diskInMb, volumeSizes }: DiskChanges,
   sizes: ReadonlyMap<string, number>,
 ): Pick<MicroVMSpec, "rootVolume" | "additionalVolumes"> => {
   const wanted = new Map<string, { readonly field: string; readonly mib: number }>();
@@ -24,12 +24,13 @@ export const grownVolumes = (
     wanted.set(root.id, { field: "disk_in_mb", mib: diskInMb });
   }
   const ids = [spec.rootVolume, ...spec.additionalVolumes].flatMap((volume) => volume?.id ?? []);
-  parseEach(Object.entries(volumeSizesInMb), ([id, mib]) => {
-    const field = `volume_sizes_in_mb[${JSON.stringify(id).slice(1, 65).replace(/"$/, "")}]`;
-    if (!ids.includes(id))
-      throw invalidField(field, `there is no such volume; it has ${ids.join(", ") || "none"}`);
-    if (wanted.has(id)) throw invalidField(field, "is asked for twice: it is the root volume");
-    wanted.set(id, { field, mib });
+  parseEach(volumeSizes, ({ id, sizeInMb: mib }, index) => {
+    const field = `volume_sizes[${index}]`;
+    if (!ids.includes(id)) {
+      throw invalidField(`${field}.id`, `there is no such volume; it has ${ids.join(", ") || "none"}`);
+    }
+    if (wanted.has(id)) throw invalidField(`${field}.id`, `the size of ${id} is asked for twice`);
+    wanted.set(id, { field: `${field}.size_in_mb`, mib });
   });
   const grow = (volume: Volume): Volume => {
     const wish = wanted.get(volume.id);

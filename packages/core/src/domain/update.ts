@@ -141,7 +141,7 @@ const FIELDS: readonly Field[] = [
   { field: "ports", setting: "ports", value: ({ spec }) => spec.ports },
   { field: "disk_in_mb", setting: "diskMib", value: ({ spec }) => spec.rootVolume?.grownToMib ?? 0 },
   {
-    field: "volume_sizes_in_mb",
+    field: "volume_sizes",
     setting: "diskMib",
     value: ({ spec }) => spec.additionalVolumes.map(({ grownToMib = 0 }) => grownToMib),
   },

@@ -42,7 +42,7 @@ const start = async (expiry: Partial<ExpiryInput>, changes: Partial<ExtensionInp
         publish: [],
         unpublish: [],
         diskInMb: 0,
-        volumeSizesInMb: {},
+        volumeSizes: [],
         isProtected,
         expiry: { ttlSeconds: undefined, idleSeconds: undefined, action: "", ...rest },
       };

@@ -12,7 +12,7 @@ const input = (change: Partial<UpdateInput>): UpdateInput => ({
   publish: [],
   unpublish: [],
   diskInMb: 0,
-  volumeSizesInMb: {},
+  volumeSizes: [],
   ...change,
 });
 
@@ -138,8 +138,8 @@ test("a change that a daemon had no time for is made by the next one", async () 
 test.each([
   [{ diskInMb: 512 }, "disk_in_mb", "512 MiB is less than the 1024 MiB that volume root has"],
   [{ diskInMb: 2 ** 31 }, "disk_in_mb", "out of range"],
-  [{ volumeSizesInMb: { data: 4096 } }, "volume_sizes_in_mb[data]", "no such volume; it has root"],
-  [{ diskInMb: 2048, volumeSizesInMb: { root: 4096 } }, "volume_sizes_in_mb[root]", "twice"],
+  [{ volumeSizes: [{ id: "data", sizeInMb: 4096 }] }, "volume_sizes[0].id", "no such volume; it has root"],
+  [{ diskInMb: 2048, volumeSizes: [{ id: "root", sizeInMb: 4096 }] }, "volume_sizes[0].id", "twice"],
   [{ balloonMib: 1000 }, "balloon_mib", "at most 992"],
   [{ limits: { diskBytesPerSecond: 1 } }, "limits.disk_bytes_per_second", "1024"],
   [{ publish: [port(9000, 0)] }, "publish[0].guest_port", "must be 1 to"],

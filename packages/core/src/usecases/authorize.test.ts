@@ -93,7 +93,7 @@ const noChange = {
   publish: [],
   unpublish: [],
   diskInMb: 0,
-  volumeSizesInMb: {},
+  volumeSizes: [],
 };
 const everything = {
   since: "beginning",

@@ -13,7 +13,7 @@ const input = (change: Partial<UpdateInput>): UpdateInput => ({
   publish: [],
   unpublish: [],
   diskInMb: 0,
-  volumeSizesInMb: {},
+  volumeSizes: [],
   ...change,
 });
 

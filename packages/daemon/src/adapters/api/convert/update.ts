@@ -19,7 +19,7 @@ export const updateInputOf = (request: ext.UpdateRequest): UpdateInput => ({
   publish: request.publish.map(portInput),
   unpublish: request.unpublish.map(portInput),
   diskInMb: request.diskInMb,
-  volumeSizesInMb: request.volumeSizesInMb,
+  volumeSizes: request.volumeSizes.map(({ id, sizeInMb }) => ({ id, sizeInMb })),
   expiry: expiryInputOf(request),
 });
 
