@@ -9,6 +9,7 @@ import {
   API_SOCKET,
   BARE_ARGS,
 } from "../../../packages/daemon/src/adapters/providers/cloudhypervisor/args.ts";
+import { roomOf } from "../../../packages/daemon/src/adapters/providers/cloudhypervisor/room.ts";
 import { createVm, vmInfo } from "../../../packages/daemon/src/adapters/providers/cloudhypervisor/vm-api.ts";
 import { vmConfig } from "../../../packages/daemon/src/adapters/providers/cloudhypervisor/vm-config.ts";
 import { kvmObstacle } from "../../../packages/daemon/src/adapters/providers/shared/kvm-device.ts";
@@ -22,6 +23,7 @@ import { readPublished, violationsOf } from "./published/check-body.ts";
 import { vmmBinaries } from "./vmm-binaries.ts";
 
 const NEVER = new AbortController().signal;
+const HOST = { maxVcpu: 254, hostMemoryMib: 16_384 };
 const MACHINES = 100;
 
 const filesystem = fc.record({
@@ -68,7 +70,7 @@ describe.each(["v41.0", "v53.0"])("the published document of %s", (tag) => {
     const api = await readPublished(tag, "cloud-hypervisor");
     fc.assert(
       fc.property(anyMachine, (machine) => {
-        const config = known(tag, vmConfig(machine, machine.initrdPath));
+        const config = known(tag, vmConfig(machine, machine.initrdPath, roomOf(machine, HOST)));
         expect(violationsOf(api, "PUT", "/api/v1/vm.create", JSON.parse(JSON.stringify(config)))).toEqual([]);
       }),
       { numRuns: MACHINES },
@@ -118,7 +120,7 @@ for (const { name, path, obstacle } of await vmmBinaries("cloud-hypervisor")) {
       await fc.assert(
         fc.asyncProperty(anyMachine, async (machine) => {
           expect(await infoOf()).toBeUndefined();
-          const config = vmConfig(machine, machine.initrdPath);
+          const config = vmConfig(machine, machine.initrdPath, roomOf(machine, HOST));
           await createVm(directory, config, NEVER);
           const answer = await askVmm(
             directory,

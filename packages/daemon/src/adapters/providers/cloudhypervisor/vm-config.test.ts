@@ -111,3 +111,9 @@ test("a user-mode network and published ports are refused, with what to do", () 
   const ports = [{ hostIp: "127.0.0.1", hostPort: 80, guestPort: 80, protocol: "tcp" }] as const;
   expect(() => vmConfig({ ...machine, ports }, undefined)).toThrow("ports:");
 });
+
+test("room to grow is places for processors, and addresses for memory beyond what it begins with", () => {
+  const { cpus, memory } = vmConfig(machine, undefined, { vcpu: 8, memoryMib: 4096 });
+  expect(cpus).toEqual({ boot_vcpus: 2, max_vcpus: 8 });
+  expect(memory).toMatchObject({ size: 512 * 1024 * 1024, hotplug_size: 3584 * 1024 * 1024 });
+});
