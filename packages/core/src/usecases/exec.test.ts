@@ -1,5 +1,6 @@
 import { extension, settle, World, wireInput } from "@flintlock/core/testing";
 import { expect, test } from "vitest";
+import { FlintlockError } from "../domain/errors.ts";
 import type { ExecInput } from "../domain/exec-rules.ts";
 import { SSH_PORT } from "../ports/guest-sessions.ts";
 
@@ -110,6 +111,29 @@ test.each([
     await plain.signal("INT");
     expect(signals).toEqual(["INT"]);
   }
+});
+
+test.each([
+  ["upstream's agent", [], "unsupported"],
+  ["ours", ["attach"], "unavailable"],
+])("a session that ends before its first word was refused, or broke: %s", async (_, has, code) => {
+  const world = new World();
+  const stream = { bytes: none(), write: nothing, end: nothing, [Symbol.asyncDispose]: nothing };
+  world.provider.connect = async () => stream;
+  const gone = async function* (): AsyncGenerator<never> {
+    yield await Promise.reject(new FlintlockError("unavailable", "no longer connected"));
+  };
+  const session = { stdin: nothing, endStdin: nothing, resize: nothing, signal: nothing, ...stream };
+  world.sessions = {
+    ...world.sessions,
+    extensions: async () => new Set(has),
+    attach: async () => ({ ...session, output: gone() }),
+  };
+  const { microvms } = await world.daemon();
+  const { uid } = await microvms.create(wireInput());
+  await settle();
+  const { output } = await microvms.attach({ target: uid, namespace: "" }, undefined, signal);
+  await expect(output[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code });
 });
 
 const nothing = async (): Promise<void> => {};

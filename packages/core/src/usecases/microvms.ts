@@ -25,7 +25,14 @@ import { AGENT_PORT } from "../ports/guest-sessions.ts";
 import type { LogReader } from "../ports/log-reader.ts";
 import type { ByteStream } from "../ports/provider.ts";
 import { providerOf } from "../reconcile/ports.ts";
-import type { ExecSession, ListFilter, MicroVMUseCases, ProcessSession, Target } from "./api.ts";
+import type {
+  ExecSession,
+  ListFilter,
+  MicroVMUseCases,
+  ProcessOutput,
+  ProcessSession,
+  Target,
+} from "./api.ts";
 import type { CreateParts } from "./create-microvm.ts";
 import { createMicroVM } from "./create-microvm.ts";
 import { measureMicroVMs } from "./measure.ts";
@@ -78,10 +85,31 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
   const connect = (vm: MicroVM, port: number, signal: AbortSignal): Promise<ByteStream> =>
     providerOf(parts.ports, vm).connect(refOf(vm), port, signal);
 
+  const extensions = async (vm: MicroVM, signal: AbortSignal): Promise<ReadonlySet<string>> =>
+    await parts.sessions.extensions(await connect(vm, AGENT_PORT, signal), signal);
+
+  /** An agent that refuses to attach closes at once, and its words are lost to a client that just sends: then it is asked. */
+  const attached = async function* (
+    output: ProcessSession["output"],
+    vm: MicroVM,
+    signal: AbortSignal,
+  ): AsyncGenerator<ProcessOutput> {
+    let isSilent = true;
+    try {
+      for await (const each of output) {
+        isSilent = false;
+        yield each;
+      }
+    } catch (error) {
+      const isGone = isSilent && error instanceof FlintlockError && error.code === "unavailable";
+      const known = isGone ? await extensions(vm, signal).catch(() => undefined) : undefined;
+      throw known === undefined || known.has("attach") ? error : notExtended("cannot be attached to");
+    }
+  };
+
   const run = async (vm: MicroVM, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> => {
     const refuseUnless = async (extension: string, what: string): Promise<void> => {
-      const known = await parts.sessions.extensions(await connect(vm, AGENT_PORT, signal), signal);
-      if (!known.has(extension)) throw notExtended(what);
+      if (!(await extensions(vm, signal)).has(extension)) throw notExtended(what);
     };
     if (request.terminal !== undefined) await refuseUnless("tty", "gives commands no terminal");
     const session = await parts.sessions.exec(await connect(vm, AGENT_PORT, signal), request, signal);
@@ -132,7 +160,8 @@ export const microvmUseCases = (parts: MicroVMParts): MicroVMUseCases => {
     ): Promise<ProcessSession> {
       const vm = await whenRunning(resolve(target).uid, signal);
       if (vm.status.state === "exited") return endedSession(vm.status.exit?.code ?? 255);
-      return parts.sessions.attach(await connect(vm, AGENT_PORT, signal), terminal, signal);
+      const session = await parts.sessions.attach(await connect(vm, AGENT_PORT, signal), terminal, signal);
+      return { ...session, output: attached(session.output, vm, signal) };
     },
 
     async exec(target: Target, input: ExecInput, signal: AbortSignal): Promise<ExecSession> {

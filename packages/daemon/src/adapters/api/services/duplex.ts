@@ -5,6 +5,8 @@ import { canceled } from "../errors.ts";
 
 /** A client that opens a stream and never says what for. */
 const FIRST_MESSAGE_TIMEOUT_MS = 30_000;
+/** What was sent before a connection broke has arrived by then */
+const LAST_WORDS_MS = 1000;
 
 export interface Requests<T> {
   /** Undefined when the client half-closed without a message. */
@@ -30,7 +32,8 @@ export const splitFirst = async <T>(requests: AsyncIterable<T>): Promise<Request
 
 /**
  * Yields `output` while `feed` takes the input. The input may end first; when the output ends the input is
- * abandoned, and an error of either ends both.
+ * abandoned, and an error of either ends both. Where input finds nobody any more, the output has a moment to say why: what
+ * took it has ended, and its last words may be on their way.
  */
 export async function* joined<I, O>(
   signal: AbortSignal,
@@ -40,10 +43,16 @@ export async function* joined<I, O>(
 ): AsyncGenerator<O, void> {
   const end = new AbortController();
   const either = AbortSignal.any([signal, end.signal]);
-  feed(abortable(input, either)).catch((error: unknown) => end.abort(error));
+  let lastWords: NodeJS.Timeout | undefined;
+  feed(abortable(input, either)).catch((error: unknown) => {
+    const isGone = error instanceof FlintlockError && error.code === "unavailable";
+    if (isGone) lastWords = setTimeout(() => end.abort(error), LAST_WORDS_MS);
+    else end.abort(error);
+  });
   try {
     yield* abortable(output, either);
   } finally {
+    clearTimeout(lastWords);
     end.abort(canceled());
   }
 }
