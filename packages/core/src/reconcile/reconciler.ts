@@ -12,6 +12,7 @@ import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
 import type { GuestExit, MicroVM } from "../domain/microvm.ts";
 import type { Uid } from "../domain/units.ts";
 import type { Ending, ReconcileResult } from "../ports/telemetry.ts";
+import { Alarms, SUPERSEDED } from "./alarms.ts";
 import { availabilityOf } from "./availability.ts";
 import { observe } from "./observe.ts";
 import { ended, failed, type Settled, settled } from "./outcome.ts";
@@ -28,8 +29,6 @@ import { begin, isFirst, spanOf } from "./tell.ts";
 /** More steps than any plan needs: a plan that never empties is a bug, and says so. */
 const STEP_BUDGET = 256;
 const MAX_CAUSE_TEXT = 4096;
-/** Pause before a VM is looked at again after its exit watch failed. */
-const WATCH_AGAIN_MS = 5_000;
 /** Pause before a VM is looked at again that could not be observed, or not be released. */
 const LOOK_AGAIN_MS = 30_000;
 
@@ -67,12 +66,12 @@ export class Reconciler {
   readonly #runner: StepRunner;
   readonly #maxRetry: number;
   readonly #loops = new Map<Uid, Loop>();
-  /** What wakes a VM later: its back-off, or the exit of its VMM */
-  readonly #alarms = new Map<Uid, AbortController>();
+  readonly #alarms: Alarms;
   #isClosed = false;
 
   constructor(ports: Ports, options: ReconcilerOptions) {
     this.#ports = ports;
+    this.#alarms = new Alarms(ports, (uid) => this.poke(uid));
     this.#maxRetry = options.maxRetry ?? DEFAULT_MAX_RETRY;
     const { limits, deleteGraceMs: graceMs } = options;
     this.#runner = new StepRunner(createStepHandlers(ports, graceMs), ports, { limits, graceMs });
@@ -93,7 +92,7 @@ export class Reconciler {
     if (this.#isClosed) return;
     const running = this.#loops.get(uid);
     if (running === undefined) {
-      this.#silence(uid);
+      this.#alarms.silence(uid);
       const loop: Loop = {
         step: new AbortController(),
         isCut: false,
@@ -127,7 +126,7 @@ export class Reconciler {
     this.#isClosed = true;
     // Each by itself: signals derived from one that lives as long as the daemon would pile up in it.
     for (const loop of this.#loops.values()) cut(loop, "the daemon is stopping");
-    for (const alarm of this.#alarms.values()) alarm.abort(SUPERSEDED);
+    this.#alarms.close();
     await Promise.all([...this.#loops.values()].map(({ done }) => done));
   }
 
@@ -142,7 +141,7 @@ export class Reconciler {
       }
     } catch (error) {
       this.#ports.log.error("reconcile ended unexpectedly", { uid, error: toFlintlockError(error).message });
-      this.#alarm(uid, (signal) => this.#ports.clock.sleep(STABLE_RUN_MS, signal));
+      this.#alarms.after(uid, STABLE_RUN_MS);
     } finally {
       this.#loops.delete(uid);
     }
@@ -166,12 +165,12 @@ export class Reconciler {
         provider: vm.spec.provider,
         reason: obstacle,
       });
-      this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+      this.#alarms.after(uid, LOOK_AGAIN_MS);
       return "unobserved";
     }
     const wait = (vm.status.notBefore ?? 0) - this.#ports.clock.now();
     if (wait > 0 && vm.deletedAt === undefined && vm.status.state === "pending") {
-      this.#alarm(uid, (signal) => this.#ports.clock.sleep(wait, signal));
+      this.#alarms.after(uid, wait);
       return "waiting";
     }
     let at: { readonly vm: MicroVM; readonly step: StepKind } | undefined;
@@ -237,7 +236,7 @@ export class Reconciler {
   /** Our blindness says nothing of the VM: no attempt is counted, nothing is released, and we look again later. */
   #unobserved(uid: Uid, { code, message }: FlintlockError): ReconcileResult {
     this.#ports.log.warn("a microvm could not be observed", { uid, code, error: message });
-    this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+    this.#alarms.after(uid, LOOK_AGAIN_MS);
     return "unobserved";
   }
 
@@ -273,11 +272,11 @@ export class Reconciler {
     const ref = { uid, directory: this.#ports.directories.path(vm) };
     const exited = (signal: AbortSignal) => providerOf(this.#ports, vm).exited(ref, signal);
     if (restarts === 0 || readyAt === undefined) {
-      this.#alarm(uid, exited);
+      this.#alarms.when(uid, exited);
       return;
     }
     const restMs = Math.max(0, readyAt + STABLE_RUN_MS - this.#ports.clock.now());
-    this.#alarm(uid, async (signal) => {
+    this.#alarms.when(uid, async (signal) => {
       const over = new AbortController();
       const either = AbortSignal.any([signal, over.signal]);
       try {
@@ -339,7 +338,7 @@ export class Reconciler {
       return "retry";
     }
     if (vm.status.state === "failed") {
-      this.#alarm(uid, (signal) => this.#ports.clock.sleep(LOOK_AGAIN_MS, signal));
+      this.#alarms.after(uid, LOOK_AGAIN_MS);
       return "failed";
     }
     if (record.status.state === "failed") {
@@ -348,7 +347,7 @@ export class Reconciler {
       return "failed";
     }
     const afterMs = (record.status.notBefore ?? now) - now;
-    this.#alarm(uid, (signal) => this.#ports.clock.sleep(Math.max(afterMs, 0), signal));
+    this.#alarms.after(uid, Math.max(afterMs, 0));
     return "retry";
   }
 
@@ -358,36 +357,7 @@ export class Reconciler {
     if (loop === undefined) this.poke(uid);
     else loop.isDirty = true;
   }
-
-  /** Pokes `uid` once `wait` is over; a newer alarm replaces it. */
-  #alarm(uid: Uid, wait: (signal: AbortSignal) => Promise<void>): void {
-    this.#silence(uid);
-    if (this.#isClosed) return;
-    const alarm = new AbortController();
-    this.#alarms.set(uid, alarm);
-    wait(alarm.signal).then(
-      () => this.#ring(uid, alarm),
-      (error: unknown) => {
-        if (alarm.signal.aborted) return;
-        this.#ports.log.warn("watching a microvm failed", { uid, error: toFlintlockError(error).message });
-        this.#alarm(uid, (signal) => this.#ports.clock.sleep(WATCH_AGAIN_MS, signal));
-      },
-    );
-  }
-
-  #silence(uid: Uid): void {
-    this.#alarms.get(uid)?.abort(SUPERSEDED);
-    this.#alarms.delete(uid);
-  }
-
-  #ring(uid: Uid, alarm: AbortController): void {
-    if (this.#alarms.get(uid) === alarm) this.#alarms.delete(uid);
-    if (!alarm.signal.aborted) this.poke(uid);
-  }
 }
-
-/** One for all: a default reason is a new error with a stack, and there is one for every VM that settles. */
-const SUPERSEDED = new FlintlockError("canceled", "something newer is waited for");
 
 const cut = (loop: Loop, why: string): void => {
   loop.isCut = true;
