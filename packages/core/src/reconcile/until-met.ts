@@ -2,6 +2,7 @@
 import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
 import { shownCondition } from "../domain/guest-condition.ts";
 import type { UnixMs } from "../domain/units.ts";
+import { unlessAborted } from "../kit/unless-aborted.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ProbeAnswer } from "../ports/guest-probe.ts";
 
@@ -75,15 +76,6 @@ const attempt = async (
 };
 
 const SUPERSEDED = new FlintlockError("canceled", "the question is over");
-
-/** Whatever `work` does afterwards is nobody's concern. */
-const unlessAborted = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-  aborted.catch(() => undefined);
-  return await Promise.race([work, aborted]);
-};
 
 const neverMet = (condition: string, { code, message, hint }: FlintlockError): FlintlockError =>
   new FlintlockError(code, `${shownCondition(condition)} will not be met: ${message}`, {

@@ -4,6 +4,7 @@ import type { MicroVM } from "../domain/microvm.ts";
 import { isUid } from "../domain/names.ts";
 import { diskVolumesOf } from "../domain/spec-parts.ts";
 import { Semaphore } from "../kit/semaphore.ts";
+import { unlessAborted } from "../kit/unless-aborted.ts";
 import type { MachineMetric, MeteredMachine, MetricScope } from "../ports/provider.ts";
 import type { Ports } from "../reconcile/ports.ts";
 import { providerOf } from "../reconcile/ports.ts";
@@ -85,15 +86,6 @@ const meteredMachine = (vm: MicroVM, directory: string): MeteredMachine => ({
     hostDevice: vm.status.networkInterfaces[deviceId]?.hostDeviceName,
   })),
 });
-
-/** `promise`, or the signal's reason when that comes first: a provider that heeds no signal holds up nobody. */
-export const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 
 const tooSlow = (ms: number): FlintlockError =>
   new FlintlockError("deadline_exceeded", `no numbers within ${ms} ms`);

@@ -2,11 +2,12 @@
 import { FlintlockError, toFlintlockError } from "../domain/errors.ts";
 import type { GuestStats } from "../domain/guest-stats.ts";
 import type { MicroVM } from "../domain/microvm.ts";
+import { unlessAborted } from "../kit/unless-aborted.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { GuestSessions } from "../ports/guest-sessions.ts";
 import { type ByteStream, VMM_GROUP } from "../ports/provider.ts";
 import type { MicroVMMeasurement, MicroVMStats, MicroVMUseCases, Target, VmmUse } from "./api.ts";
-import { MEASURE_MS, unlessAborted } from "./measure.ts";
+import { MEASURE_MS } from "./measure.ts";
 
 export interface StatsParts {
   readonly clock: Clock;
