@@ -5,6 +5,7 @@ export * from "./fakes/fake-probe.ts";
 export * from "./fakes/lone-microvm.ts";
 export * from "./fakes/manual-clock.ts";
 export * from "./fakes/memory-store.ts";
+export * from "./fakes/no-change.ts";
 export * from "./fakes/recorded-telemetry.ts";
 export * from "./fakes/seq-ids.ts";
 export * from "./fakes/simulated-provider.ts";

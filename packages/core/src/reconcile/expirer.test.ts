@@ -1,5 +1,5 @@
 /** Time to live and idleness, on a simulated host with a clock of our own. */
-import { extension, settle, World, wireInput } from "@flintlock/core/testing";
+import { extension, NO_CHANGE, settle, World, wireInput } from "@flintlock/core/testing";
 import { expect, test } from "vitest";
 import type { ExtensionInput } from "../domain/create-input.ts";
 import type { ExpiryInput } from "../domain/expiry.ts";
@@ -33,16 +33,7 @@ const start = async (expiry: Partial<ExpiryInput>, changes: Partial<ExtensionInp
     modify: (change: Partial<ExpiryInput> & { readonly isProtected?: boolean }) => {
       const { isProtected, ...rest } = change;
       const input = {
-        labels: {},
-        removeLabels: [],
-        restart: "",
-        maxRestarts: 0,
-        vcpu: 0,
-        memoryInMb: 0,
-        publish: [],
-        unpublish: [],
-        diskInMb: 0,
-        volumeSizes: [],
+        ...NO_CHANGE,
         isProtected,
         expiry: { ttlSeconds: undefined, idleSeconds: undefined, action: "", ...rest },
       };

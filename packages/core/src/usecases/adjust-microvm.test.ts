@@ -1,20 +1,8 @@
-import { extension, settle, World, wireInput } from "@flintlock/core/testing";
+import { extension, NO_CHANGE, settle, World, wireInput } from "@flintlock/core/testing";
 import { expect, test } from "vitest";
 import type { UpdateInput } from "../domain/update.ts";
 
-const input = (change: Partial<UpdateInput>): UpdateInput => ({
-  labels: {},
-  removeLabels: [],
-  restart: "",
-  maxRestarts: 0,
-  vcpu: 0,
-  memoryInMb: 0,
-  publish: [],
-  unpublish: [],
-  diskInMb: 0,
-  volumeSizes: [],
-  ...change,
-});
+const input = (change: Partial<UpdateInput>): UpdateInput => ({ ...NO_CHANGE, ...change });
 
 const CAPABILITIES = ["user-network", "rate-limits", "balloon"] as const;
 

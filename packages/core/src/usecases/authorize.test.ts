@@ -1,4 +1,4 @@
-import { extension, settle, World, wireInput } from "@flintlock/core/testing";
+import { extension, NO_CHANGE, settle, World, wireInput } from "@flintlock/core/testing";
 import { beforeEach, expect, test } from "vitest";
 import { type Caller, hasRole, ROLES, type Role } from "../domain/caller.ts";
 import type { ExecInput } from "../domain/exec-rules.ts";
@@ -83,18 +83,6 @@ const command: ExecInput = {
   hasStdin: false,
   terminal: undefined,
 };
-const noChange = {
-  labels: {},
-  removeLabels: [],
-  restart: "",
-  maxRestarts: 0,
-  vcpu: 0,
-  memoryInMb: 0,
-  publish: [],
-  unpublish: [],
-  diskInMb: 0,
-  volumeSizes: [],
-};
 const everything = {
   since: "beginning",
   filter: { namespace: "", target: "", types: [], labels: {} },
@@ -109,7 +97,7 @@ const CALLS = {
     create: ({ microvms }) => microvms.create(wireInput({ id: "new", namespace: "red" })),
     get: ({ microvms }) => microvms.get(target()),
     getByUid: ({ microvms }) => microvms.getByUid(red.uid),
-    update: ({ microvms }) => microvms.update(target(), noChange, true),
+    update: ({ microvms }) => microvms.update(target(), NO_CHANGE, true),
     setLabels: ({ microvms }) => microvms.setLabels(red.uid, { tier: "back" }),
     start: ({ microvms }) => microvms.start(target()),
     stop: ({ microvms }) => microvms.stop(target(), 0),

@@ -1,21 +1,9 @@
-import { settle, World, wireInput } from "@flintlock/core/testing";
+import { NO_CHANGE, settle, World, wireInput } from "@flintlock/core/testing";
 import { expect, test } from "vitest";
 import { NO_QUOTA } from "../domain/quota.ts";
 import type { UpdateInput } from "../domain/update.ts";
 
-const input = (change: Partial<UpdateInput>): UpdateInput => ({
-  labels: {},
-  removeLabels: [],
-  restart: "",
-  maxRestarts: 0,
-  vcpu: 0,
-  memoryInMb: 0,
-  publish: [],
-  unpublish: [],
-  diskInMb: 0,
-  volumeSizes: [],
-  ...change,
-});
+const input = (change: Partial<UpdateInput>): UpdateInput => ({ ...NO_CHANGE, ...change });
 
 const begin = async (world = new World()) => {
   const daemon = await world.daemon();
