@@ -29,6 +29,7 @@ import {
   type Provider,
 } from "@flintlock/core";
 import { readTail } from "./bounded-log.ts";
+import { pause } from "./deadline.ts";
 import { watchFile } from "./file-changes.ts";
 import { adjustGuest, growthArgs } from "./guest-adjust.ts";
 import { catchUpClock } from "./guest-clock.ts";
@@ -45,6 +46,8 @@ import { createVmmProcesses, type VmmIdentity, type VmmSearch } from "./vmm-proc
 
 /** How soon a VMM's death or the watchdog is noticed while a guest boots; its words are noticed at once */
 const READY_POLL_MS = 250;
+/** Between two looks: a guest that writes without end does not keep the daemon reading */
+const SOONEST_LOOK_MS = 10;
 const LAST_LINES_BYTES = 2000;
 const MIB = 1024 * 1024;
 
@@ -169,6 +172,7 @@ export const createVmmProvider = (driver: VmmDriver, options: VmmProviderOptions
             { hint: "Its console tells how far it came.", cause: await wordsOf(machine.directory, driver) },
           );
         }
+        await pause(SOONEST_LOOK_MS, signal);
         await statusChanges.next(READY_POLL_MS, signal);
       }
     },
