@@ -1,11 +1,11 @@
 /**
  * What a machine was started with and given since, in its directory: written before a VMM is launched and after each
- * change, so that it says no more than the VMM has.
+ * change, so that it says no more than the VMM has. A power cut may lose it: the VMM is gone then, too.
  */
 import { join } from "node:path";
 import type { LiveSettings, MachineRef } from "@flintlock/core";
 import { onlySettings } from "@flintlock/core";
-import { readJson, writeJson } from "./vm-files.ts";
+import { readJson, writeText } from "./vm-files.ts";
 
 const FILE = "settings.json";
 /** 64 ports and the sizes of some dozen volumes are a tenth of it */
@@ -14,7 +14,8 @@ const MAX_BYTES = 64 * 1024;
 export const writeLiveSettings = (
   { directory }: Pick<MachineRef, "directory">,
   live: LiveSettings,
-): Promise<void> => writeJson(join(directory, FILE), { ...live, applied: onlySettings(live.applied) });
+): Promise<void> =>
+  writeText(join(directory, FILE), JSON.stringify({ ...live, applied: onlySettings(live.applied) }));
 
 /** Undefined for a VMM that an older daemon started, and for what the file cannot say. */
 export const readLiveSettings = async ({
