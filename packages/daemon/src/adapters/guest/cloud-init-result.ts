@@ -1,6 +1,7 @@
 /** What a guest's cloud-init says of its end (cloud-init's docs, "status": `/run/cloud-init/result.json`). */
 import { FlintlockError, type ProbeAnswer } from "@flintlock/core";
 import type { GuestRun } from "./guest-run.ts";
+import { oneLine } from "./guest-words.ts";
 
 const RESULT = "/run/cloud-init/result.json";
 /** Of older ones; on a disk, so that one of an earlier boot has to be told apart */
@@ -36,7 +37,7 @@ export const cloudInitAnswer = ({ code, stdout, error }: GuestRun): ProbeAnswer 
   const result = resultOf(word);
   if (result === undefined) return { isMet: false, seen: `${RESULT} is not whole` };
   if (result.errors.length === 0) return { isMet: true, seen: result.datasource };
-  return hopeless(`cloud-init finished with errors: ${printable(result.errors.join("; "))}`);
+  return hopeless(`cloud-init finished with errors: ${oneLine(result.errors.join("; "), MAX_ERRORS_TEXT)}`);
 };
 
 const hopeless = (what: string): ProbeAnswer => ({
@@ -55,11 +56,9 @@ const resultOf = (
     const { v1 } = JSON.parse(text) as { readonly v1: Readonly<Record<string, unknown>> };
     const { errors, datasource } = v1;
     if (!Array.isArray(errors)) return undefined;
-    const name = typeof datasource === "string" ? printable(datasource) : "boot finished";
+    const name = typeof datasource === "string" ? oneLine(datasource, MAX_ERRORS_TEXT) : "boot finished";
     return { datasource: name, errors: errors.map(String) };
   } catch {
     return undefined;
   }
 };
-
-const printable = (text: string): string => text.replace(/\p{C}+/gu, " ").slice(0, MAX_ERRORS_TEXT);

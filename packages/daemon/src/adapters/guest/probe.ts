@@ -16,6 +16,7 @@ import { forward, ping } from "./agent.ts";
 import { CLOUD_INIT_QUESTION, cloudInitAnswer } from "./cloud-init-result.ts";
 import { addressesIn } from "./guest-addresses.ts";
 import { runInGuest } from "./guest-run.ts";
+import { oneLine } from "./guest-words.ts";
 
 export const guestProbe: GuestProbe = {
   async ask(condition, open, signal) {
@@ -100,14 +101,7 @@ const commandAnswer = async (cmd: string, open: OpenGuestPort, signal: AbortSign
 
 const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";
 
-const met = (seen: string): ProbeAnswer => ({ isMet: true, seen: oneLine(seen) });
-const notYet = (seen: string): ProbeAnswer => ({ isMet: false, seen: oneLine(seen) });
+const met = (seen: string): ProbeAnswer => ({ isMet: true, seen: oneLine(seen, MAX_SEEN) });
+const notYet = (seen: string): ProbeAnswer => ({ isMet: false, seen: oneLine(seen, MAX_SEEN) });
 
 const MAX_SEEN = 300;
-
-/** The guest's words, fit for a terminal. */
-const oneLine = (text: string): string =>
-  text
-    .replace(/\p{C}+/gu, " ")
-    .trim()
-    .slice(0, MAX_SEEN);

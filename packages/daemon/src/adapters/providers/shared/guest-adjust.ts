@@ -2,8 +2,9 @@
  * What a guest has to do itself with what it was given: grow its file systems, take up processors and memory. Our own
  * program does it, which is in every guest of ours whatever its image (guest/init/adjust.c).
  */
-import { AGENT_PORT, FlintlockError, type Machine } from "@flintlock/core";
-import { exec } from "../../guest/agent.ts";
+import { FlintlockError, type Machine, type OpenGuestPort } from "@flintlock/core";
+import { runInGuest } from "../../guest/guest-run.ts";
+import { oneLine } from "../../guest/guest-words.ts";
 import { deadline } from "./deadline.ts";
 import { diskName } from "./disk-name.ts";
 import { readGuestStatus } from "./guest-status.ts";
@@ -36,43 +37,23 @@ export const adjustGuest = async (
   const isOurs = machine.guest !== undefined && (await readGuestStatus(machine.directory)).isReady;
   if (!isOurs || args.length === 0) return;
   using limit = deadline(signal, TIMEOUT_MS, "the guest's part of the change");
-  const stream = await connect(machine, AGENT_PORT, limit.signal);
-  await using session = await exec(stream, { ...OURSELVES, args: [...args] }, limit.signal);
-  const onAbort = (): void => void stream[Symbol.asyncDispose]();
-  limit.signal.addEventListener("abort", onAbort, { once: true });
-  let words = "";
-  let code: number | undefined;
-  try {
-    for await (const output of session.output) {
-      if (output.kind === "exit") code = output.code;
-      else if (words.length < MAX_WORDS)
-        words += output.kind === "error" ? output.message : Buffer.from(output.bytes).toString("utf8");
-    }
-  } catch (error) {
+  const open: OpenGuestPort = (port, opening) => connect(machine, port, opening);
+  const run = await runInGuest(open, { ...OURSELVES, args }, limit.signal).catch((error: unknown) => {
     limit.signal.throwIfAborted();
     throw error;
-  } finally {
-    limit.signal.removeEventListener("abort", onAbort);
-  }
-  if (code === 0) return;
-  const said = words
-    .replaceAll(/\p{C}+/gu, " ")
-    .trim()
-    .slice(0, MAX_WORDS);
+  });
+  if (run.code === 0) return;
+  const said = oneLine(run.error ?? `${run.stderr}${run.stdout}`, MAX_WORDS);
   throw new FlintlockError(
     "provider_failed",
-    `the guest did not take up the change: ${said || `exit ${code}`}`,
+    `the guest did not take up the change: ${said || `exit ${run.code}`}`,
   );
 };
 
 /** The agent's own program, which the image does not have. */
 const OURSELVES = {
   cmd: "/proc/self/exe",
-  env: {},
-  isShell: false,
   user: "0",
   cwd: "/",
   timeoutSeconds: TIMEOUT_MS / 1000,
-  hasStdin: false,
-  terminal: undefined,
 } as const;
