@@ -5,8 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { create } from "@bufbuild/protobuf";
 import {
   CheckResponseSchema,
   ext,
@@ -18,17 +17,14 @@ import {
   types,
 } from "@flintlock/api";
 import {
-  type handleUnaryCall,
-  Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServerWritableStream,
-  type ServiceDefinition,
-  type ServiceError,
   status,
-  type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { statsOf } from "./fake-stats.ts";
+import { definitionOf, failure, implement } from "./grpc-service.ts";
 
 export interface FakeDaemon extends AsyncDisposable {
   readonly address: string;
@@ -126,7 +122,7 @@ export const startFakeDaemon = async (): Promise<FakeDaemon> => {
     stats: ({ target }: ext.StatsRequest) => {
       const vm = find(target);
       counts.stats += 1;
-      return statsOf(vm, counts.stats);
+      return statsOf(vm, counts.stats, imageOf(vm) === "mute");
     },
     start: ({ target }: ext.StartRequest) => turn("start", target, ext.State.RUNNING),
     stop: ({ target, graceSeconds, force }: ext.StopRequest) =>
@@ -427,89 +423,4 @@ const isReached = (vm: ext.MicroVM, condition: string): boolean => {
   if (condition === "stopped") return vm.state === ext.State.STOPPED;
   if (condition === "paused") return vm.state === ext.State.PAUSED;
   return condition === "exited" && vm.state === ext.State.EXITED;
-};
-
-const definitionOf = (service: DescService): ServiceDefinition =>
-  Object.fromEntries(
-    service.methods.map((method) => [
-      method.localName,
-      {
-        path: `/${service.typeName}/${method.name}`,
-        requestStream: method.methodKind === "bidi_streaming",
-        responseStream: method.methodKind !== "unary",
-        requestSerialize: (message) => Buffer.from(toBinary(method.input, message)),
-        requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
-        responseSerialize: (message) => Buffer.from(toBinary(method.output, create(method.output, message))),
-        responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
-      },
-    ]),
-  );
-
-/** Unary handlers from plain functions. */
-const implement = (
-  methods: Readonly<Record<string, (request: never) => unknown>>,
-): UntypedServiceImplementation => {
-  const handlerOf =
-    (method: (request: never) => unknown): handleUnaryCall<unknown, unknown> =>
-    ({ request }, answer) => {
-      try {
-        answer(null, method(request as never));
-      } catch (error) {
-        answer(error as Partial<ServiceError>);
-      }
-    };
-  return Object.fromEntries(Object.entries(methods).map(([name, method]) => [name, handlerOf(method)]));
-};
-
-/** A status with `google.rpc.ErrorInfo`, as the daemon sends it. */
-const failure = (
-  code: status,
-  reason: string,
-  message: string,
-  metadata: Readonly<Record<string, string>> = {},
-): Partial<ServiceError> => {
-  const info = new BinaryWriter().tag(1, 2).string(reason);
-  for (const [key, value] of Object.entries(metadata)) {
-    const entry = new BinaryWriter().tag(1, 2).string(key).tag(2, 2).string(value).finish();
-    info.tag(3, 2).bytes(entry);
-  }
-  const any = new BinaryWriter().tag(1, 2).string("type.googleapis.com/google.rpc.ErrorInfo");
-  any.tag(2, 2).bytes(info.finish());
-  const details = new BinaryWriter().tag(1, 0).int32(code).tag(3, 2).bytes(any.finish()).finish();
-  const trailers = new Metadata();
-  trailers.set("grpc-status-details-bin", Buffer.from(details));
-  return Object.assign(new Error(message), { code, details: message, metadata: trailers });
-};
-
-/** The `look`th of all: each is a second later, in which the guest is busy for a quarter of its time. */
-const statsOf = (vm: ext.MicroVM, look: number): ext.StatsResponse => {
-  const { uid = "", namespace = "", id = "" } = vm.microvm?.spec ?? {};
-  const mute = { guestError: "the guest said nothing within 2000 ms" };
-  const at = { seconds: BigInt(1_700_000_000 + look) };
-  const ms = BigInt(look * 1000);
-  const traffic = { bytes: 2048n };
-  const guest = {
-    load: [0.5, 0.25, 0],
-    cpu: { count: 2, busyMilliseconds: ms / 2n, idleMilliseconds: (ms * 3n) / 2n },
-    memory: { totalBytes: 1n << 29n, availableBytes: 3n << 27n },
-    disk: { totalBytes: 1n << 30n, availableBytes: 1n << 29n },
-    processes: 7,
-    interfaces: [
-      {
-        name: "eth0",
-        addresses: ["10.0.2.15/24", "fe80::1/64", "fd00::1/64"],
-        received: traffic,
-        sent: traffic,
-      },
-    ],
-  };
-  return create(ext.StatsResponseSchema, {
-    uid,
-    namespace,
-    name: id,
-    state: vm.state,
-    at,
-    vmm: { cpuMilliseconds: ms / 10n, residentBytes: 1n << 27n },
-    ...(imageOf(vm) === "mute" ? mute : { guest }),
-  });
 };
